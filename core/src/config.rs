@@ -1,0 +1,193 @@
+//! All that a machine is told once: who it is, what it offers, how patient it is, where its bounds lie.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::error::ConfigError;
+use crate::id::{Address, ClusterName, Kind, Life, NodeName, Role};
+use crate::supervisor::RestartPolicy;
+
+/// The settings of one machine. Start from [`Config::new`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// The cluster; must be the same on all members.
+    pub cluster: ClusterName,
+    /// This node's name, unique among live members.
+    pub node: NodeName,
+    /// This start of it.
+    pub life: Life,
+    /// Where peers reach it.
+    pub address: Address,
+    /// Its share of the ring, relative to the others'. At least 1.
+    pub weight: u16,
+    /// What it offers.
+    pub roles: Vec<Role>,
+    /// The workers that it has code for.
+    pub kinds: Vec<KindConfig>,
+    /// From which all random choices follow.
+    pub seed: u64,
+    /// Epochs are above this many milliseconds: the driver gives Unix time, so that a restart of the whole
+    /// cluster does not make fencing tokens fall.
+    pub epoch_floor_ms: u64,
+    /// The ring has two to the power of this many slots, 4 to 24; must be the same on all members.
+    pub slot_bits: u8,
+    /// How the silence of a member is noticed.
+    pub detection: Detection,
+    /// A node that met nobody forms a cluster of its own after this time.
+    pub form_after: Duration,
+    /// A joining node that made no progress with its sync for this time comes up without it.
+    pub sync_stall: Duration,
+    /// Requests to peers are sent again after this time without an answer.
+    pub retry_after: Duration,
+    /// Every pair of linked members compares its positions at least this often, in turn.
+    pub digest_interval: Duration,
+    /// Pauses between dials of one address.
+    pub redial: Backoff,
+    /// Pauses between attempts to start a taken-over worker whose start fails.
+    pub restart_elsewhere: Backoff,
+    /// How long a worker has to stop by itself before it is stopped by force.
+    pub stop_grace: Duration,
+    /// How long a handed-out start may take before its grant is cancelled (registrations end with their
+    /// caller's deadline instead).
+    pub start_timeout: Duration,
+    /// At most this many members, down ones included.
+    pub max_members: usize,
+    /// At most this many addresses from discovery and members together.
+    pub max_addresses: usize,
+    /// At most this many claims wait here, for their barrier, their start or their answer.
+    pub max_claims: usize,
+    /// At most this many starts for taken-over names are in progress at this arbiter.
+    pub max_takeovers: usize,
+}
+
+/// A kind of worker that a node has code for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct KindConfig {
+    /// What it is called, the same on all members.
+    pub kind: Kind,
+    /// What happens when it ends.
+    pub restart: RestartPolicy,
+}
+
+/// How the silence of a member is noticed. See `membership/detector.rs` for what each does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Detection {
+    /// Each observer asks its subject for a sign of life this often.
+    pub probe_interval: Duration,
+    /// How long an answer may take before others are asked to ask; and how long these may take.
+    pub probe_timeout: Duration,
+    /// How long a suspected member has to refute it.
+    pub suspicion: Duration,
+    /// How many members observe each member.
+    pub observers: usize,
+}
+
+impl Detection {
+    /// Notices a silent death within `bound`: a probe interval (0.2), a direct (0.15) and an indirect (0.15)
+    /// probe, the suspicion (0.4), and 0.1 for the messages in between. Healthy observers assumed.
+    pub fn within(bound: Duration) -> Self {
+        Self {
+            probe_interval: bound.mul_f32(0.2),
+            probe_timeout: bound.mul_f32(0.15),
+            suspicion: bound.mul_f32(0.4),
+            observers: 3,
+        }
+    }
+
+    /// The longest from the last sign of life to `down`, messages not counted.
+    pub fn bound(&self) -> Duration {
+        self.probe_interval + self.probe_timeout * 2 + self.suspicion
+    }
+}
+
+/// Growing pauses: `min`, doubled each time up to `max`, each cut by up to a quarter at random.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Backoff {
+    /// The first pause.
+    pub min: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+impl Backoff {
+    /// The pause after `failures` failures in a row (0 and 1 give `min`), `jitter` being any random number.
+    pub fn pause(&self, failures: u32, jitter: u64) -> Duration {
+        let doubled = self.min.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(self.max);
+        doubled - doubled / 4 * (jitter % 1024) as u32 / 1024
+    }
+}
+
+impl Config {
+    /// The defaults, for this node.
+    pub fn new(cluster: ClusterName, node: NodeName, life: Life, address: Address) -> Self {
+        Self {
+            cluster,
+            node,
+            life,
+            address,
+            weight: 1,
+            roles: Vec::new(),
+            kinds: Vec::new(),
+            seed: life.0,
+            epoch_floor_ms: life.0 / 1000,
+            slot_bits: 19,
+            detection: Detection::within(Duration::from_millis(1000)),
+            form_after: Duration::from_millis(200),
+            sync_stall: Duration::from_secs(1),
+            retry_after: Duration::from_millis(250),
+            digest_interval: Duration::from_secs(1),
+            redial: Backoff { min: Duration::from_millis(50), max: Duration::from_secs(5) },
+            restart_elsewhere: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(30) },
+            stop_grace: Duration::from_secs(5),
+            start_timeout: Duration::from_secs(60),
+            max_members: 1024,
+            max_addresses: 4096,
+            max_claims: 65_536,
+            max_takeovers: 1024,
+        }
+    }
+
+    /// # Errors
+    /// The first [`ConfigError`] found.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !(4..=24).contains(&self.slot_bits) {
+            return Err(ConfigError::SlotBits(self.slot_bits));
+        }
+        if self.weight == 0 {
+            return Err(ConfigError::ZeroWeight);
+        }
+        for (field, duration) in [
+            ("probe_interval", self.detection.probe_interval),
+            ("probe_timeout", self.detection.probe_timeout),
+            ("suspicion", self.detection.suspicion),
+            ("form_after", self.form_after),
+            ("sync_stall", self.sync_stall),
+            ("retry_after", self.retry_after),
+            ("digest_interval", self.digest_interval),
+            ("redial.min", self.redial.min),
+            ("restart_elsewhere.min", self.restart_elsewhere.min),
+            ("start_timeout", self.start_timeout),
+        ] {
+            if duration.is_zero() {
+                return Err(ConfigError::ZeroDuration(field));
+            }
+        }
+        for (field, bound) in [
+            ("observers", self.detection.observers),
+            ("max_members", self.max_members),
+            ("max_addresses", self.max_addresses),
+            ("max_claims", self.max_claims),
+            ("max_takeovers", self.max_takeovers),
+        ] {
+            if bound == 0 {
+                return Err(ConfigError::ZeroBound(field));
+            }
+        }
+        for (index, kind) in self.kinds.iter().enumerate() {
+            if self.kinds[..index].iter().any(|earlier| earlier.kind == kind.kind) {
+                return Err(ConfigError::DuplicateKind(kind.kind.clone()));
+            }
+        }
+        Ok(())
+    }
+}

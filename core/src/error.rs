@@ -1,0 +1,347 @@
+//! What can be wrong, by whose fault: one small enum for each operation.
+
+use core::fmt;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Registration;
+use crate::id::{Address, Kind, NodeName, Reason};
+
+/// Text or bytes that no name, kind or address may be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum BadText {
+    /// Nothing in it.
+    Empty,
+    /// More bytes than the type takes.
+    TooLong {
+        /// Bytes given.
+        length: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// A control character, which would tear a log line.
+    ControlCharacter,
+}
+
+impl BadText {
+    pub(crate) fn check(text: &str, max: usize) -> Result<(), Self> {
+        if text.is_empty() {
+            return Err(Self::Empty);
+        }
+        if text.len() > max {
+            return Err(Self::TooLong { length: text.len(), max });
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Self::ControlCharacter);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for BadText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty"),
+            Self::TooLong { length, max } => write!(f, "has {length} bytes, at most {max} are allowed"),
+            Self::ControlCharacter => f.write_str("holds a control character"),
+        }
+    }
+}
+
+/// A `Config` that no machine can run on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// `slot_bits` outside 4 ..= 24.
+    SlotBits(u8),
+    /// A weight of zero, which could own nothing.
+    ZeroWeight,
+    /// A duration that must be longer than zero, by the name of its field.
+    ZeroDuration(&'static str),
+    /// The same kind twice.
+    DuplicateKind(Kind),
+    /// A bound that must be above zero, by the name of its field.
+    ZeroBound(&'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SlotBits(bits) => write!(f, "slot_bits is {bits}, must be 4 to 24"),
+            Self::ZeroWeight => f.write_str("weight is 0, must be at least 1"),
+            Self::ZeroDuration(field) => write!(f, "{field} is zero"),
+            Self::DuplicateKind(kind) => write!(f, "kind {kind} is listed twice"),
+            Self::ZeroBound(field) => write!(f, "{field} is 0, must be at least 1"),
+        }
+    }
+}
+
+/// Why a registration was not made. Nothing runs on its behalf, except after [`RegisterError::Timeout`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The name is taken; the same answer from whichever node is asked. Nothing was started.
+    AlreadyRegistered {
+        /// Where it runs.
+        holder: Registration,
+    },
+    /// No member has code for this kind.
+    UnknownKind,
+    /// Members have code for it, but none of them is up.
+    NoNodeAvailable,
+    /// The worker's own start failed.
+    StartFailed {
+        /// What it said.
+        reason: Reason,
+    },
+    /// Too many claims wait already; nothing was done.
+    Busy,
+    /// No answer by the deadline. A start that was still pending is cancelled or shows in the next look-up.
+    Timeout,
+    /// This node is leaving or has left.
+    Leaving,
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyRegistered { holder } => write!(f, "already registered on {}", holder.node),
+            Self::UnknownKind => f.write_str("no member knows this kind"),
+            Self::NoNodeAvailable => f.write_str("no member that knows this kind is up"),
+            Self::StartFailed { reason } => write!(f, "the worker did not start: {reason}"),
+            Self::Busy => f.write_str("too many registrations wait already"),
+            Self::Timeout => f.write_str("no answer by the deadline"),
+            Self::Leaving => f.write_str("this node is leaving"),
+        }
+    }
+}
+
+/// Why a name was not removed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum UnregisterError {
+    /// Nothing is registered under it.
+    NotFound,
+    /// Too many claims wait already; nothing was done.
+    Busy,
+    /// No answer by the deadline; the removal may still happen.
+    Timeout,
+    /// This node is leaving or has left.
+    Leaving,
+}
+
+impl fmt::Display for UnregisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "not registered",
+            Self::Busy => "too many calls wait already",
+            Self::Timeout => "no answer by the deadline",
+            Self::Leaving => "this node is leaving",
+        })
+    }
+}
+
+/// Why the arbiter of a name was not heard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// Nothing is registered under it: its arbiter said so.
+    NotFound,
+    /// Too many claims wait already.
+    Busy,
+    /// No answer by the deadline.
+    Timeout,
+    /// This node is leaving or has left.
+    Leaving,
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "not registered",
+            Self::Busy => "too many calls wait already",
+            Self::Timeout => "no answer by the deadline",
+            Self::Leaving => "this node is leaving",
+        })
+    }
+}
+
+/// Why a name has no wanted host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum OwnerError {
+    /// No member that could run it is up.
+    NoNodeAvailable,
+}
+
+impl fmt::Display for OwnerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNodeAvailable => f.write_str("no member that could run it is up"),
+        }
+    }
+}
+
+/// Why a node did not get rid of all it had by the deadline.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DrainError {
+    /// Workers still here at the deadline.
+    Timeout {
+        /// How many.
+        left: usize,
+    },
+}
+
+impl fmt::Display for DrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout { left } => write!(f, "{left} workers are still here"),
+        }
+    }
+}
+
+/// Why one node will not have a link with another. Both sides are told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It dialled itself.
+    Ourselves,
+    /// It belongs to another cluster.
+    OtherCluster,
+    /// No wire version in common.
+    WireVersion {
+        /// The oldest that the refusing node speaks.
+        min: u16,
+        /// The newest.
+        max: u16,
+    },
+    /// The ring has another number of slots.
+    OtherSlots,
+    /// A live node of the same name answers at this address.
+    NameInUse {
+        /// Where it answers.
+        address: Address,
+    },
+    /// Its life has the tag of a member's; it must take a new life.
+    TagClash,
+    /// The table of members is full.
+    Full,
+    /// The other node has a newer link to it.
+    Duplicate,
+    /// The other node has left the cluster.
+    Left,
+    /// It sent what no correct peer sends.
+    Malformed,
+    /// It did not send what the handshake asks for in time.
+    Stalled,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ourselves => f.write_str("it is this very node"),
+            Self::OtherCluster => f.write_str("it belongs to another cluster"),
+            Self::WireVersion { min, max } => write!(f, "no common wire version, wanted {min} to {max}"),
+            Self::OtherSlots => f.write_str("its ring has another number of slots"),
+            Self::NameInUse { address } => write!(f, "the name is in use by a live node at {address}"),
+            Self::TagClash => f.write_str("its life has the tag of another member"),
+            Self::Full => f.write_str("the table of members is full"),
+            Self::Duplicate => f.write_str("there is another link"),
+            Self::Left => f.write_str("the node has left the cluster"),
+            Self::Malformed => f.write_str("it sent what no correct peer sends"),
+            Self::Stalled => f.write_str("it did not finish the handshake in time"),
+        }
+    }
+}
+
+/// Why a dial made no link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DialFailure {
+    /// The kernel there says that nobody listens: ECONNREFUSED and nothing else. Proof of a dead process.
+    Refused,
+    /// No answer, no route, no such name, or a connection that broke during the handshake.
+    Unreachable,
+    /// The handshake took longer than it may.
+    TimedOut,
+    /// The handshake was answered with a refusal, or ours refused the peer.
+    Handshake(Refusal),
+}
+
+impl fmt::Display for DialFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Handshake(refusal) => write!(f, "handshake refused: {refusal}"),
+        }
+    }
+}
+
+/// Bytes that are no frame, or a frame that is no message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum WireError {
+    /// Longer than `MAX_FRAME`.
+    FrameTooLong {
+        /// Bytes announced.
+        length: u32,
+    },
+    /// Shorter than its own kind.
+    FrameTooShort,
+    /// The body does not decode as its kind, or is longer than it.
+    Body {
+        /// The frame's kind.
+        kind: u16,
+    },
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FrameTooLong { length } => write!(f, "a frame of {length} bytes"),
+            Self::FrameTooShort => f.write_str("a frame without a kind"),
+            Self::Body { kind } => write!(f, "a body that is no message of kind {kind:#06x}"),
+        }
+    }
+}
+
+/// Why this life is over although its process is not. The driver takes a new life, or gives up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum RetireReason {
+    /// A live node has our name: give up.
+    NameInUse {
+        /// Whose.
+        node: NodeName,
+        /// Where it answers.
+        address: Address,
+    },
+    /// Our life has the tag of a member's: take a new one.
+    TagClash,
+    /// We left.
+    Left,
+}
+
+macro_rules! errors {
+    ($($type:ty),*) => { $(impl core::error::Error for $type {})* };
+}
+errors!(
+    BadText,
+    ConfigError,
+    RegisterError,
+    UnregisterError,
+    LookupError,
+    OwnerError,
+    DrainError,
+    Refusal,
+    DialFailure,
+    WireError
+);
+
+/// How long a caller may still wait; what a call without a deadline gets.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);

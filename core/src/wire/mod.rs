@@ -1,0 +1,7 @@
+//! What travels between nodes: frames, the hello, and the messages of the cores.
+
+mod frame;
+mod hello;
+
+pub use frame::{Deframer, FIRST_BULK_KIND, FIRST_CALL_KIND, Frame, HEADER, Lane, MAX_FRAME};
+pub use hello::{Hello, MAX_HELLO, WIRE_MAX, WIRE_MIN};

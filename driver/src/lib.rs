@@ -1,0 +1,8 @@
+//! The async engine of skep, the same on every runtime.
+
+pub mod link;
+mod runtime;
+pub mod transport;
+
+pub use runtime::Runtime;
+pub use skep_core as core;

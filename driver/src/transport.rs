@@ -1,0 +1,65 @@
+//! What skep asks of a transport: links between nodes, and an answer to each dial.
+
+use std::fmt;
+use std::future::Future;
+
+use skep_core::id::Address;
+use skep_core::wire::Hello;
+
+use crate::link::Hub;
+use crate::runtime::Runtime;
+
+/// A way to reach other nodes, before it is opened.
+pub trait Transport<R: Runtime>: Send + 'static {
+    /// What it becomes.
+    type Listener: Listener;
+
+    /// Takes its address. Peers that connect wait until [`Listener::serve`].
+    fn bind(self, runtime: R) -> impl Future<Output = Result<Self::Listener, BindError>> + Send;
+}
+
+/// A bound transport that does not know yet who we are.
+pub trait Listener: Send + 'static {
+    /// What it becomes.
+    type Dialer: Dialer;
+
+    /// Where peers reach us: what goes into our hello.
+    fn address(&self) -> Address;
+
+    /// Begins to accept. Every link whose handshake both sides admit (`Hello::admit`) is given to `hub`.
+    fn serve(self, hello: Hello, hub: Hub) -> Self::Dialer;
+}
+
+/// An open transport. Dropping it closes the listener; links live on.
+pub trait Dialer: Send + 'static {
+    /// Connects once, in the background. Answers through the hub, exactly once: `Hub::link_up` with
+    /// `Way::Dialled(address)`, or `Hub::dial_failed`.
+    fn dial(&mut self, address: Address);
+
+    /// Later handshakes say this instead.
+    fn introduce_as(&mut self, hello: Hello);
+}
+
+/// Why a transport could not take its address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another process listens there.
+    InUse(String),
+    /// It is not an address of this machine, or we may not use it.
+    NotAvailable(String),
+    /// It is no address at all.
+    Malformed(String),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse(address) => write!(f, "{address} is in use"),
+            Self::NotAvailable(address) => write!(f, "{address} is not an address that can be bound here"),
+            Self::Malformed(address) => write!(f, "{address} is not an address"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
