@@ -1,5 +1,6 @@
 //! The async engine of skep, the same on every runtime.
 
+pub mod discovery;
 pub mod link;
 mod runtime;
 pub mod transport;

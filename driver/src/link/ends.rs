@@ -1,0 +1,375 @@
+//! One link: the node's handle, the writer's end and the reader's end, around one short lock.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use skep_core::id::{Life, LinkId, NodeName};
+use skep_core::wire::{Frame, Lane};
+
+use super::hub::Sink;
+use super::lanes::{Lanes, LinkBounds};
+
+/// A transport's ends of one link.
+pub struct LinkEnds {
+    /// Which.
+    pub link: LinkId,
+    /// For the one task that writes.
+    pub outgoing: Outgoing,
+    /// For the one task that reads.
+    pub incoming: Incoming,
+}
+
+/// What waits to be written. Dropping it, as after a failed write, ends the link.
+pub struct Outgoing {
+    shared: Arc<Shared>,
+}
+
+/// Where what was read goes. Dropping it ends the link.
+pub struct Incoming {
+    shared: Arc<Shared>,
+}
+
+/// The node's handle on a link, to put frames on it. Cloning it is cheap; dropping all of them ends nothing.
+#[derive(Clone)]
+pub struct Link {
+    shared: Arc<Shared>,
+}
+
+/// The link was ended: stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the link has ended")
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// Why a frame was not put on a link. It was not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The link has ended.
+    Ended,
+    /// The frame's lane holds as much as it may.
+    Full,
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "the link has ended",
+            Self::Full => "too much waits on the link already",
+        })
+    }
+}
+
+impl std::error::Error for PushError {}
+
+struct Shared {
+    id: LinkId,
+    peer: Life,
+    node: NodeName,
+    bounds: LinkBounds,
+    sink: Arc<dyn Sink>,
+    state: Mutex<State>,
+}
+
+struct State {
+    stage: Stage,
+    lanes: Lanes,
+    unhandled: usize,
+    writer: Option<Waker>,
+    reader: Option<Waker>,
+    room: Vec<Waker>,
+    end: Vec<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// Closed from inside: what was queued is still written, nothing more is read.
+    Closing,
+    Over,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Node,
+    Writer,
+    Reader,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner) // nothing in the lock's scope is left half done
+    }
+
+    /// The connection is gone, or must go. Tells the node once, unless the node itself closed it.
+    fn end(&self, by: Side) {
+        let mut state = self.state();
+        let was = state.stage;
+        if was == Stage::Closing && by == Side::Reader {
+            return; // the writer still has to write what was queued
+        }
+        state.stage = Stage::Over;
+        state.lanes.clear();
+        let wakers = state.everyone();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        if was == Stage::Open {
+            self.sink.down(self.id, self.peer);
+        }
+    }
+}
+
+impl State {
+    fn everyone(&mut self) -> Vec<Waker> {
+        let mut wakers: Vec<Waker> = self.room.drain(..).chain(self.end.drain(..)).collect();
+        wakers.extend(self.writer.take());
+        wakers.extend(self.reader.take());
+        wakers
+    }
+}
+
+/// Makes a link and all its ends.
+pub(crate) fn link(
+    id: LinkId,
+    peer: Life,
+    node: NodeName,
+    bounds: LinkBounds,
+    sink: Arc<dyn Sink>,
+) -> (Link, LinkEnds) {
+    let state = Mutex::new(State {
+        stage: Stage::Open,
+        lanes: Lanes::default(),
+        unhandled: 0,
+        writer: None,
+        reader: None,
+        room: Vec::new(),
+        end: Vec::new(),
+    });
+    let shared = Arc::new(Shared { id, peer, node, bounds, sink, state });
+    let ends = LinkEnds {
+        link: id,
+        outgoing: Outgoing { shared: shared.clone() },
+        incoming: Incoming { shared: shared.clone() },
+    };
+    (Link { shared }, ends)
+}
+
+impl Link {
+    /// Which.
+    pub fn id(&self) -> LinkId {
+        self.shared.id
+    }
+
+    /// The life at the other end.
+    pub fn peer(&self) -> Life {
+        self.shared.peer
+    }
+
+    /// The name of the node at the other end.
+    pub fn node(&self) -> &NodeName {
+        &self.shared.node
+    }
+
+    /// Whether frames can be put on it.
+    pub fn is_open(&self) -> bool {
+        self.shared.state().stage == Stage::Open
+    }
+
+    /// Puts a frame into its lane. Never waits.
+    ///
+    /// # Errors
+    /// [`PushError::Full`] when the lane is at its bound; if that is the control lane, the link was ended.
+    pub fn push(&self, frame: Frame) -> Result<(), PushError> {
+        let mut state = self.shared.state();
+        if state.stage != Stage::Open {
+            return Err(PushError::Ended);
+        }
+        let lane = frame.lane();
+        if !state.lanes.has_room(lane, &self.shared.bounds) {
+            drop(state);
+            if lane == Lane::Control {
+                self.shared.end(Side::Node);
+            }
+            return Err(PushError::Full);
+        }
+        let writer = if state.lanes.is_empty() { state.writer.take() } else { None };
+        state.lanes.push(&frame);
+        drop(state);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+        Ok(())
+    }
+
+    /// Puts a frame into its lane as soon as that has room: for bulk.
+    ///
+    /// # Errors
+    /// [`Ended`] when the link ended before.
+    pub async fn push_when_room(&self, frame: Frame) -> Result<(), Ended> {
+        let lane = frame.lane();
+        poll_fn(|context| {
+            let mut state = self.shared.state();
+            if state.stage != Stage::Open {
+                return Poll::Ready(Err(Ended));
+            }
+            if state.lanes.has_room(lane, &self.shared.bounds) {
+                let writer = if state.lanes.is_empty() { state.writer.take() } else { None };
+                state.lanes.push(&frame);
+                drop(state);
+                if let Some(writer) = writer {
+                    writer.wake();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            remember(&mut state.room, context.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Ends the link in order: what was pushed before is still written, nothing more is read, no
+    /// [`Report::Down`](super::Report::Down) follows.
+    pub fn close(&self) {
+        let mut state = self.shared.state();
+        if state.stage != Stage::Open {
+            return;
+        }
+        state.stage = Stage::Closing;
+        let wakers = state.everyone();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("id", &self.shared.id)
+            .field("node", &self.shared.node)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outgoing {
+    /// Waits until frames are there, then appends whole encoded frames to `bytes`: control before calls before
+    /// bulk, until about `limit` bytes are there (a frame that is begun is appended whole). After an ordered
+    /// close what was queued before still comes. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Ended`] when all is written and the link was closed from inside, or when the link ended: flush what is
+    /// left and close the socket.
+    pub async fn take(&mut self, bytes: &mut Vec<u8>, limit: usize) -> Result<(), Ended> {
+        poll_fn(|context| {
+            let mut state = self.shared.state();
+            if state.lanes.is_empty() {
+                if state.stage != Stage::Open {
+                    return Poll::Ready(Err(Ended));
+                }
+                if !state.writer.as_ref().is_some_and(|writer| writer.will_wake(context.waker())) {
+                    state.writer = Some(context.waker().clone());
+                }
+                return Poll::Pending;
+            }
+            state.lanes.take(bytes, limit);
+            let wakers: Vec<Waker> = state.room.drain(..).collect();
+            drop(state);
+            wakers.into_iter().for_each(Waker::wake);
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.shared.end(Side::Writer);
+    }
+}
+
+impl Incoming {
+    /// Takes a frame. Waits while the node is behind with control frames: stop reading meanwhile.
+    ///
+    /// # Errors
+    /// [`Ended`] when the link was closed from inside: stop reading.
+    pub async fn frame(&mut self, frame: Frame) -> Result<(), Ended> {
+        if !frame.is_control() {
+            if self.shared.state().stage != Stage::Open {
+                return Err(Ended);
+            }
+            self.shared.sink.passed(&Link { shared: self.shared.clone() }, frame);
+            return Ok(());
+        }
+        let length = frame.wire_len();
+        poll_fn(|context| {
+            let mut state = self.shared.state();
+            if state.stage != Stage::Open {
+                return Poll::Ready(Err(Ended));
+            }
+            if state.unhandled < self.shared.bounds.unhandled {
+                state.unhandled += length;
+                return Poll::Ready(Ok(()));
+            }
+            state.reader = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await?;
+        let credit = Credit { shared: self.shared.clone(), length };
+        self.shared.sink.control(self.shared.id, frame, credit);
+        Ok(())
+    }
+
+    /// Ready once the link was ended by the other end of these types, so that a reader that waits for its socket
+    /// can stop at once. Borrows nothing.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = self.shared.clone();
+        poll_fn(move |context| {
+            let mut state = shared.state();
+            if state.stage != Stage::Open {
+                return Poll::Ready(());
+            }
+            remember(&mut state.end, context.waker());
+            Poll::Pending
+        })
+    }
+
+    /// The connection is gone: end of stream, reset, or bytes that are no frames. Dropping does the same.
+    pub fn down(self) {}
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.shared.end(Side::Reader);
+    }
+}
+
+/// Room that one control frame takes until it is handled. Dropping it lets the reader go on.
+pub(crate) struct Credit {
+    shared: Arc<Shared>,
+    length: usize,
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.unhandled -= self.length;
+        let reader = if state.unhandled < self.shared.bounds.unhandled { state.reader.take() } else { None };
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+fn remember(wakers: &mut Vec<Waker>, waker: &Waker) {
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
+    }
+}

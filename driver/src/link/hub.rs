@@ -1,0 +1,161 @@
+//! Where a transport reports to, and the same without a node behind it, for the transport's own tests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::StreamExt;
+use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use skep_core::error::DialFailure;
+use skep_core::event::Way;
+use skep_core::id::{Address, Life, LinkId};
+use skep_core::wire::{Frame, Hello};
+
+use super::ends::{self, Credit, Link, LinkEnds};
+use super::lanes::LinkBounds;
+
+/// Where a transport reports to. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Hub {
+    sink: Arc<dyn Sink>,
+    bounds: LinkBounds,
+    next: Arc<AtomicU64>,
+}
+
+/// Who takes what comes in through a hub. None of these may block.
+pub(crate) trait Sink: Send + Sync {
+    fn up(&self, way: Way, peer: Hello, link: Link);
+    fn control(&self, link: LinkId, frame: Frame, credit: Credit);
+    fn passed(&self, link: &Link, frame: Frame);
+    fn down(&self, link: LinkId, peer: Life);
+    fn dial_failed(&self, address: Address, failure: DialFailure);
+}
+
+impl Hub {
+    pub(crate) fn new(sink: Arc<dyn Sink>, bounds: LinkBounds) -> Self {
+        Self { sink, bounds, next: Arc::new(AtomicU64::new(1)) }
+    }
+
+    /// A link is up: both hellos are admitted.
+    pub fn link_up(&self, way: Way, peer: Hello) -> LinkEnds {
+        let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (link, ends) =
+            ends::link(id, peer.life, peer.node.clone(), self.bounds.clone(), self.sink.clone());
+        self.sink.up(way, peer, link);
+        ends
+    }
+
+    /// A dial made no link.
+    pub fn dial_failed(&self, address: Address, failure: DialFailure) {
+        self.sink.dial_failed(address, failure);
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+/// A hub without a node, and all that is reported through it, in order.
+pub fn hub() -> (Hub, Reports) {
+    hub_with(LinkBounds::default())
+}
+
+/// As [`hub`], with bounds that a test can reach.
+pub fn hub_with(bounds: LinkBounds) -> (Hub, Reports) {
+    let (sender, receiver) = mpsc::unbounded();
+    (Hub::new(Arc::new(Reporter { sender }), bounds), Reports { receiver })
+}
+
+/// What a transport reported. Control frames that were not taken from here count as not handled.
+pub struct Reports {
+    receiver: UnboundedReceiver<(Report, Option<Credit>)>,
+}
+
+/// One thing that a transport reported.
+#[derive(Debug)]
+pub enum Report {
+    /// `Hub::link_up`.
+    LinkUp {
+        /// Who began it.
+        way: Way,
+        /// What the peer said of itself.
+        peer: Hello,
+        /// To push frames, and to close it.
+        link: Link,
+    },
+    /// A frame of any lane.
+    Frame {
+        /// From where.
+        link: LinkId,
+        /// What.
+        frame: Frame,
+    },
+    /// The connection is gone, and not by [`Link::close`].
+    Down {
+        /// Which.
+        link: LinkId,
+    },
+    /// `Hub::dial_failed`.
+    DialFailed {
+        /// As ordered.
+        address: Address,
+        /// Why.
+        failure: DialFailure,
+    },
+}
+
+impl Reports {
+    /// The next report.
+    ///
+    /// # Panics
+    /// When nobody can report any more: all hubs and ends are gone.
+    pub async fn next(&mut self) -> Report {
+        self.receiver.next().await.expect("a hub or an end of a link is left to report").0
+    }
+
+    /// The next report if it is there already.
+    pub fn try_next(&mut self) -> Option<Report> {
+        self.receiver.try_recv().ok().map(|(report, _)| report)
+    }
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reports").finish_non_exhaustive()
+    }
+}
+
+struct Reporter {
+    sender: UnboundedSender<(Report, Option<Credit>)>,
+}
+
+impl Reporter {
+    fn tell(&self, report: Report, credit: Option<Credit>) {
+        // A test that dropped its reports wants no more of them.
+        let _ = self.sender.unbounded_send((report, credit));
+    }
+}
+
+impl Sink for Reporter {
+    fn up(&self, way: Way, peer: Hello, link: Link) {
+        self.tell(Report::LinkUp { way, peer, link }, None);
+    }
+
+    fn control(&self, link: LinkId, frame: Frame, credit: Credit) {
+        self.tell(Report::Frame { link, frame }, Some(credit));
+    }
+
+    fn passed(&self, link: &Link, frame: Frame) {
+        self.tell(Report::Frame { link: link.id(), frame }, None);
+    }
+
+    fn down(&self, link: LinkId, _peer: Life) {
+        self.tell(Report::Down { link }, None);
+    }
+
+    fn dial_failed(&self, address: Address, failure: DialFailure) {
+        self.tell(Report::DialFailed { address, failure }, None);
+    }
+}

@@ -1,0 +1,104 @@
+//! What waits to be written on one link: three queues of encoded frames, each bounded in bytes.
+
+use std::collections::VecDeque;
+
+use skep_core::wire::{Frame, Lane};
+
+/// What may wait on one link, in bytes on the wire. A lane takes a frame as long as it holds less than its bound.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinkBounds {
+    /// Control frames that wait to be written. Over it the link is ended: a peer that does not read is a peer
+    /// that is gone, and the machine repairs what was lost.
+    pub control: usize,
+    /// Calls and replies that wait to be written. Over it a frame is refused, and its caller told.
+    pub calls: usize,
+    /// Bulk that waits to be written. Over it the sender waits.
+    pub bulk: usize,
+    /// Control frames that were read and not yet handled. Over it the reader waits, and so the peer.
+    pub unhandled: usize,
+}
+
+impl Default for LinkBounds {
+    fn default() -> Self {
+        Self { control: 64 << 20, calls: 8 << 20, bulk: 1 << 20, unhandled: 4 << 20 }
+    }
+}
+
+/// Frames are gathered into chunks of about this size, so that taking them is a pointer swap.
+const CHUNK: usize = 32 << 10;
+
+/// The three queues, not yet guarded by anything.
+#[derive(Default)]
+pub(crate) struct Lanes {
+    control: Queue,
+    calls: Queue,
+    bulk: Queue,
+}
+
+#[derive(Default)]
+struct Queue {
+    chunks: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Lanes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.control.bytes + self.calls.bytes + self.bulk.bytes == 0
+    }
+
+    pub(crate) fn has_room(&self, lane: Lane, bounds: &LinkBounds) -> bool {
+        match lane {
+            Lane::Control => self.control.bytes < bounds.control,
+            Lane::Calls => self.calls.bytes < bounds.calls,
+            Lane::Bulk => self.bulk.bytes < bounds.bulk,
+        }
+    }
+
+    pub(crate) fn push(&mut self, frame: &Frame) {
+        match frame.lane() {
+            Lane::Control => self.control.push(frame),
+            Lane::Calls => self.calls.push(frame),
+            Lane::Bulk => self.bulk.push(frame),
+        }
+    }
+
+    /// Appends chunks, control first, bulk last, until there are at least `limit` bytes or nothing is left.
+    pub(crate) fn take(&mut self, bytes: &mut Vec<u8>, limit: usize) {
+        for queue in [&mut self.control, &mut self.calls, &mut self.bulk] {
+            while bytes.len() < limit
+                && let Some(chunk) = queue.pop()
+            {
+                if bytes.is_empty() {
+                    *bytes = chunk;
+                } else {
+                    bytes.extend_from_slice(&chunk);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Queue {
+    fn push(&mut self, frame: &Frame) {
+        let length = frame.wire_len();
+        self.bytes += length;
+        match self.chunks.back_mut() {
+            Some(last) if last.len() + length <= CHUNK => frame.encode(last),
+            Some(_) | None => {
+                let mut chunk = Vec::with_capacity(length);
+                frame.encode(&mut chunk);
+                self.chunks.push_back(chunk);
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let chunk = self.chunks.pop_front()?;
+        self.bytes -= chunk.len();
+        Some(chunk)
+    }
+}
