@@ -58,6 +58,9 @@ pub struct Config {
     pub max_claims: usize,
     /// At most this many starts for taken-over names are in progress at this arbiter.
     pub max_takeovers: usize,
+    /// The rule that this machine does not follow.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<crate::mutant::Mutant>,
 }
 
 /// A kind of worker that a node has code for.
@@ -144,6 +147,8 @@ impl Config {
             max_addresses: 4096,
             max_claims: 65_536,
             max_takeovers: 1024,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 

@@ -11,6 +11,8 @@ pub mod error;
 pub mod event;
 pub mod id;
 mod machine;
+#[doc(hidden)]
+pub mod mutant;
 pub mod supervisor;
 pub mod time;
 pub mod wire;

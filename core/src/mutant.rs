@@ -1,0 +1,100 @@
+//! Rules of the protocol that can be turned off, one at a time: proof that the simulator would notice.
+
+use crate::config::Config;
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])+ $mutant:ident,)+) => {
+        /// A rule that is not followed. Asked for with `Config::mutant`, which only the feature `mutants` has.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Mutant {
+            $($(#[$doc])+ $mutant,)+
+        }
+
+        impl Mutant {
+            /// Each of them.
+            pub const ALL: &[Self] = &[$(Self::$mutant,)+];
+        }
+    };
+}
+
+mutants! {
+    /// The first message on a link carries no log positions, and nothing missing is pulled because of it.
+    NoResyncOnLinkUp,
+    /// Probes carry no hashes of records and positions, so a lasting difference is never found.
+    NoResyncOnMismatch,
+    /// Of two records of one name with the same epoch, or of two dots, each replica keeps its own.
+    TieNotBroken,
+    /// A restart, takeover or drain keeps the epoch that the last start had.
+    EpochNotRaised,
+    /// Gained slots are open at once.
+    BarrierSkipped,
+    /// A member acknowledges a barrier whatever its own ring is.
+    BarrierIgnoresRing,
+    /// The acknowledgement of a barrier carries no log positions: the gainer does not level first.
+    NoPositionsInBarrier,
+    /// The acknowledgement of a barrier carries no unrecorded starts.
+    ForgetUnrecordedStarts,
+    /// Who acknowledged a barrier still accepts start orders of the former owner.
+    OldOrdersAccepted,
+    /// One record of a delta, now and then, is acknowledged and not applied.
+    DeltaDropped,
+    /// What is missing in the log of a dead life is not pulled from the survivors.
+    NoLevelling,
+    /// A suspected life does not raise its revision.
+    NoRefutation,
+    /// A claim is sent once.
+    NoRetryOfClaims,
+    /// A retried claim that was granted already is treated as another caller's.
+    ClaimIdIgnored,
+    /// Of two claims for one name at once, both are granted.
+    ClaimsNotSerialised,
+    /// A refused connection is proof, without asking the other observers.
+    EvidenceNotAsked,
+    /// A member that is asked whether it hears a life says no.
+    HearingDenied,
+    /// A refused connection proves nothing.
+    EvidenceIgnored,
+    /// A removal does not beat the later epochs of its own registration.
+    RemovalForgotten,
+    /// Callers are answered before another member holds the record.
+    AckBeforeCopy,
+    /// Requests that find no direct link are not relayed.
+    NoRelay,
+    /// No indirect probes: a member that its observer cannot reach is suspected.
+    NoIndirectProbes,
+    /// A pause of the own process is not noticed: outstanding probes count as failed.
+    PauseBlamesOthers,
+    /// Both of two links that met stay.
+    DuplicateLinkKept,
+    /// A closed link is not dialled again.
+    NoRedial,
+    /// The names of a dead member are not taken over.
+    NoTakeover,
+    /// A host does not stop a copy that a later record supersedes.
+    SupersededRunsOn,
+    /// A caller's deadline that passes does not cancel the start that it asked for.
+    LateStartKept,
+    /// A node comes up without waiting for the logs of those it greeted.
+    UpBeforeSync,
+    /// A second live node of one name is let in.
+    TwinAdmitted,
+    /// A worker that a leaving node stopped is not started elsewhere.
+    DrainForgets,
+    /// The attached names of a dead life stay registered.
+    AttachedOutliveTheirNode,
+}
+
+impl Config {
+    /// Whether this rule is turned off. Constantly false without the feature `mutants`.
+    #[doc(hidden)]
+    #[inline]
+    pub fn broken(&self, mutant: Mutant) -> bool {
+        #[cfg(feature = "mutants")]
+        return self.mutant == Some(mutant);
+        #[cfg(not(feature = "mutants"))]
+        {
+            let _ = mutant; // nothing is broken in a build without mutants
+            false
+        }
+    }
+}
