@@ -13,6 +13,8 @@ pub mod id;
 mod machine;
 #[doc(hidden)]
 pub mod mutant;
+pub mod placement;
+pub mod ring;
 pub mod supervisor;
 pub mod time;
 pub mod wire;
