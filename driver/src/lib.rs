@@ -3,6 +3,7 @@
 pub mod discovery;
 pub mod link;
 mod runtime;
+pub mod std_clock;
 pub mod transport;
 
 pub use runtime::Runtime;

@@ -50,6 +50,8 @@ pub enum BindError {
     NotAvailable(String),
     /// It is no address at all.
     Malformed(String),
+    /// It stands for all interfaces, which no peer can dial: say what to advertise.
+    NothingToAdvertise(String),
 }
 
 impl fmt::Display for BindError {
@@ -58,6 +60,9 @@ impl fmt::Display for BindError {
             Self::InUse(address) => write!(f, "{address} is in use"),
             Self::NotAvailable(address) => write!(f, "{address} is not an address that can be bound here"),
             Self::Malformed(address) => write!(f, "{address} is not an address"),
+            Self::NothingToAdvertise(address) => {
+                write!(f, "{address} stands for all interfaces: an address to advertise is needed")
+            }
         }
     }
 }
