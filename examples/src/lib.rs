@@ -1,1 +1,4 @@
-//! Placeholder of the seam commit.
+//! A node to try skep with: options, a prompt, answers for people and for scripts, and workers worth reading.
+
+pub mod commands;
+pub mod options;

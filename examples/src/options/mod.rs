@@ -1,0 +1,315 @@
+//! What the node binary is told at its start: on the command line, in a file, or in both.
+
+mod config_file;
+mod value;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use serde::Deserialize;
+use skep_core::id::{Address, ClusterName, NodeName, Role};
+
+pub use value::{Format, Runtime, Strategy};
+use value::{cluster, milliseconds, node, peer, role, weight};
+
+/// All that a node is told at its start, with the defaults filled in.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Options {
+    /// What this node is called.
+    pub name: NodeName,
+    /// Where it listens: a free loopback port unless it was named.
+    pub listen: String,
+    /// Peers to dial, beside those in the run directory.
+    pub join: Vec<Address>,
+    /// The cluster it belongs to.
+    pub cluster: ClusterName,
+    /// What it runs on.
+    pub runtime: Runtime,
+    /// Its share of the ring, at least 1.
+    pub weight: u16,
+    /// What it offers.
+    pub roles: Vec<Role>,
+    /// The bound on noticing a silent death.
+    pub detect: Duration,
+    /// What answers and events look like.
+    pub output: Format,
+    /// What log lines look like.
+    pub log_format: Format,
+}
+
+/// Why a node does not start with these options.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// `--help`: the text is no mistake.
+    Help(String),
+    /// A mistake, in one line.
+    Mistake(String),
+}
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Help(text) | Self::Mistake(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for OptionsError {}
+
+/// One node of a skep cluster, with a prompt.
+#[derive(Parser, Deserialize, Clone, PartialEq, Debug, Default)]
+#[command(name = "node", disable_version_flag = true)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct Given {
+    /// What this node is called (required, here or in the file)
+    #[arg(long, value_parser = node)]
+    name: Option<NodeName>,
+    /// Where to listen [default: a free loopback port]
+    #[arg(long, value_name = "ADDR", value_parser = value::listen)]
+    #[serde(deserialize_with = "value::from_listen")]
+    listen: Option<String>,
+    /// Listen on all interfaces; needs a secret
+    #[arg(long)]
+    lan: bool,
+    /// A peer to dial (repeatable)
+    #[arg(long, value_name = "ADDR", value_parser = peer)]
+    #[serde(deserialize_with = "value::from_peers")]
+    join: Vec<Address>,
+    /// The cluster to belong to [default: skep]
+    #[arg(long, value_name = "NAME", value_parser = cluster)]
+    cluster: Option<ClusterName>,
+    /// What to run on [default: tokio]
+    #[arg(long, value_enum)]
+    runtime: Option<Runtime>,
+    /// Who runs a name: ring or quorum:N [default: ring]
+    #[arg(long)]
+    strategy: Option<Strategy>,
+    /// Share of the ring, relative to the others' [default: 1]
+    #[arg(long, value_name = "N", value_parser = weight)]
+    #[serde(deserialize_with = "value::from_weight")]
+    weight: Option<u16>,
+    /// What this node offers (repeatable)
+    #[arg(long, value_parser = role)]
+    role: Vec<Role>,
+    /// A TOML file with these options; those given here go before it
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// The secret that the nodes of a cluster share
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// This node's certificate
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Who signed the others' certificates
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Links without encryption or authentication
+    #[arg(long)]
+    insecure_plaintext: bool,
+    /// The bound on noticing a silent death [default: 1000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    #[serde(deserialize_with = "value::from_milliseconds")]
+    detect: Option<Duration>,
+    /// What answers and events look like [default: text]
+    #[arg(long, value_enum)]
+    output: Option<Format>,
+    /// What log lines look like [default: text]
+    #[arg(long, value_enum)]
+    log_format: Option<Format>,
+}
+
+impl Options {
+    /// Reads the arguments, the program's name first, and the file that they name.
+    ///
+    /// # Errors
+    /// [`OptionsError::Mistake`] in one line; one in the file says which line of it.
+    pub fn read(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, OptionsError> {
+        let mut given = Given::try_parse_from(arguments).map_err(|error| one_line(&error))?;
+        if let Some(path) = given.config.take() {
+            given = given.before(config_file::read(&path)?);
+        }
+        given.complete()
+    }
+}
+
+impl Given {
+    /// What was given here, and what is missing here from `other`. Lists are not mixed.
+    fn before(self, other: Self) -> Self {
+        Self {
+            name: self.name.or(other.name),
+            listen: self.listen.or(other.listen),
+            lan: self.lan || other.lan,
+            join: if self.join.is_empty() { other.join } else { self.join },
+            cluster: self.cluster.or(other.cluster),
+            runtime: self.runtime.or(other.runtime),
+            strategy: self.strategy.or(other.strategy),
+            weight: self.weight.or(other.weight),
+            role: if self.role.is_empty() { other.role } else { self.role },
+            config: None,
+            secret_file: self.secret_file.or(other.secret_file),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
+            tls_ca: self.tls_ca.or(other.tls_ca),
+            insecure_plaintext: self.insecure_plaintext || other.insecure_plaintext,
+            detect: self.detect.or(other.detect),
+            output: self.output.or(other.output),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+
+    fn complete(self) -> Result<Options, OptionsError> {
+        self.refuse_what_is_not_built()?;
+        let Some(name) = self.name else { return mistake("--name NAME is required") };
+        Ok(Options {
+            name,
+            listen: self.listen.unwrap_or_else(|| "127.0.0.1:0".into()),
+            join: self.join,
+            cluster: self.cluster.unwrap_or_else(|| ClusterName::new("skep").expect("a good name")),
+            runtime: self.runtime.unwrap_or_default(),
+            weight: self.weight.unwrap_or(1),
+            roles: self.role,
+            detect: self.detect.unwrap_or(Duration::from_millis(1000)),
+            output: self.output.unwrap_or_default(),
+            log_format: self.log_format.unwrap_or_default(),
+        })
+    }
+
+    /// Nobody shall believe that a link is protected which is not, or that a quorum holds which nobody counts.
+    fn refuse_what_is_not_built(&self) -> Result<(), OptionsError> {
+        if self.lan {
+            return mistake(
+                "--lan needs authenticated links, which are not built yet: name an address with --listen",
+            );
+        }
+        for (option, given) in [
+            ("--secret-file", self.secret_file.is_some()),
+            ("--tls-cert", self.tls_cert.is_some()),
+            ("--tls-key", self.tls_key.is_some()),
+            ("--tls-ca", self.tls_ca.is_some()),
+        ] {
+            if given {
+                return mistake(format!(
+                    "{option} is for authenticated links, which are not built yet: all links are plaintext"
+                ));
+            }
+        }
+        if let Some(Strategy::Quorum(members)) = self.strategy {
+            return mistake(format!("--strategy quorum:{members} is not built yet: only ring is"));
+        }
+        Ok(())
+    }
+}
+
+fn mistake<T>(words: impl Into<String>) -> Result<T, OptionsError> {
+    Err(OptionsError::Mistake(words.into()))
+}
+
+/// The first paragraph of what clap says, in one line; the rest is how to use it.
+fn one_line(error: &clap::Error) -> OptionsError {
+    let text = error.to_string();
+    if error.kind() == clap::error::ErrorKind::DisplayHelp {
+        return OptionsError::Help(text);
+    }
+    let first = text.split("\n\n").next().unwrap_or(&text);
+    let words = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    OptionsError::Mistake(words.strip_prefix("error: ").unwrap_or(&words).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &str) -> Result<Options, OptionsError> {
+        Options::read(["node"].into_iter().chain(arguments.split_whitespace()))
+    }
+
+    #[test]
+    fn a_name_is_enough() {
+        let expected = Options {
+            name: NodeName::new("a").expect("a good name"),
+            listen: "127.0.0.1:0".into(),
+            join: vec![],
+            cluster: ClusterName::new("skep").expect("a good name"),
+            runtime: Runtime::Tokio,
+            weight: 1,
+            roles: vec![],
+            detect: Duration::from_secs(1),
+            output: Format::Text,
+            log_format: Format::Text,
+        };
+        assert_eq!(read("--name a"), Ok(expected));
+    }
+
+    #[test]
+    fn every_option_is_taken() {
+        let options = read(
+            "--name a --listen 0.0.0.0:7000 --join 10.0.0.1:7000 --join b.example:7000 --cluster orders \
+             --runtime async-std --strategy ring --weight 3 --role gpu --role ssd --insecure-plaintext \
+             --detect 500 --output json --log-format json",
+        )
+        .expect("no mistake in it");
+        assert_eq!(options.listen, "0.0.0.0:7000");
+        assert_eq!(
+            options.join.iter().map(Address::as_str).collect::<Vec<_>>(),
+            ["10.0.0.1:7000", "b.example:7000"]
+        );
+        assert_eq!(options.runtime, Runtime::AsyncStd);
+        assert_eq!((options.weight, options.detect), (3, Duration::from_millis(500)));
+        assert_eq!(options.roles.iter().map(Role::as_str).collect::<Vec<_>>(), ["gpu", "ssd"]);
+        assert_eq!((options.output, options.log_format), (Format::Json, Format::Json));
+    }
+
+    #[test]
+    fn each_mistake_is_one_line_that_names_it() {
+        for (arguments, words) in [
+            ("", "--name"),
+            ("--name", "--name"),
+            ("--name a --nmae b", "--nmae"),
+            ("--name a stray", "stray"),
+            ("--name a --runtime glommio", "glommio"),
+            ("--name a --weight 0", "at least 1"),
+            ("--name a --weight x", "weight"),
+            ("--name a --detect 0", "--detect"),
+            ("--name a --detect 99999999999", "--detect"),
+            ("--name a --listen nowhere", "nowhere"),
+            ("--name a --listen 1.2.3.4:99999", "1.2.3.4:99999"),
+            ("--name a --listen localhost:1", "localhost:1"),
+            ("--name a --join nowhere", "nowhere"),
+            ("--name a --join :1", ":1"),
+            ("--name a --join b.example:0", "b.example:0"),
+            ("--name a --strategy most", "most"),
+            ("--name a --strategy quorum:0", "quorum:0"),
+            ("--name a --strategy quorum:2", "not built yet"),
+            ("--name a --lan", "not built yet"),
+            ("--name a --secret-file f", "not built yet"),
+            ("--name a --tls-cert f", "not built yet"),
+            ("--name a --tls-key f", "not built yet"),
+            ("--name a --tls-ca f", "not built yet"),
+            ("--name a --config /no/such/file", "/no/such/file"),
+            ("--name a --output xml", "xml"),
+        ] {
+            let Err(OptionsError::Mistake(line)) = read(arguments) else {
+                panic!("'{arguments}' was accepted")
+            };
+            assert!(line.contains(words), "'{arguments}' should name '{words}': {line}");
+            assert_eq!(line.lines().count(), 1, "one line for '{arguments}': {line}");
+        }
+        let long = format!("--name {}", "x".repeat(NodeName::MAX + 1));
+        assert!(matches!(read(&long), Err(OptionsError::Mistake(line)) if line.contains("129 bytes")));
+    }
+
+    #[test]
+    fn help_is_no_mistake() {
+        assert!(matches!(read("--help"), Err(OptionsError::Help(text)) if text.contains("--runtime")));
+    }
+}
