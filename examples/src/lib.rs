@@ -1,4 +1,6 @@
 //! A node to try skep with: options, a prompt, answers for people and for scripts, and workers worth reading.
 
+pub mod answers;
 pub mod commands;
+pub mod events;
 pub mod options;
