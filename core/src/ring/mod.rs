@@ -10,6 +10,9 @@ mod slots;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::hint::select_unpredictable;
+use core::mem;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -20,6 +23,12 @@ pub use slots::SlotSet;
 
 /// In place of a seat: nobody.
 const NOBODY: u16 = u16::MAX;
+
+/// How many slots are looked at before those among them that move are dealt with.
+const STRIDE: usize = 256;
+
+/// With more members than this most slots pass a newcomer by, and a branch that says so foresees it.
+const MANY: usize = 8;
 
 /// The owner and the runner-up of each slot. Takes 4 bytes a slot: 2 MiB with the default of 2^19 slots.
 #[derive(Clone, Debug)]
@@ -109,20 +118,30 @@ impl Ring {
         self.by_life.insert(life, seat);
         self.hash = self.hash.wrapping_add(newcomer.digest());
 
-        for (slot, (owner, runner_up)) in (0..).zip(self.owners.iter_mut().zip(&mut self.runners_up)) {
-            let bid = newcomer.bid(Slot(slot));
-            // The runner-up first: with many members most newcomers' bids end here.
-            if *runner_up != NOBODY && !bid.beats(self.seats[usize::from(*runner_up)].bid(Slot(slot))) {
-                continue;
+        let seats = &self.seats[..];
+        let many = self.by_life.len() > MANY;
+        let mut taken = Picked::new();
+        let strides = self.owners.chunks_mut(STRIDE).zip(self.runners_up.chunks_mut(STRIDE));
+        for (first, (owners, runners_up)) in (0..).step_by(STRIDE).zip(strides) {
+            for (slot, (owner, runner_up)) in (first..).map(Slot).zip(owners.iter_mut().zip(runners_up)) {
+                let bid = newcomer.bid(slot);
+                let beats = |seat: u16| match seats.get(usize::from(seat)) {
+                    Some(rival) => bid.beats(rival.bid(slot)),
+                    None => true, // NOBODY has no seat
+                };
+                let second = beats(*runner_up);
+                if many && !second {
+                    continue; // as most do
+                }
+                let first = beats(*owner);
+                taken.push_if(first, slot, *owner);
+                let behind = select_unpredictable(first, *owner, seat);
+                *runner_up = select_unpredictable(second, behind, *runner_up);
+                *owner = select_unpredictable(first, seat, *owner);
             }
-            if *owner != NOBODY && !bid.beats(self.seats[usize::from(*owner)].bid(Slot(slot))) {
-                *runner_up = seat;
-                continue;
+            for (slot, former) in taken.drain() {
+                moved(slot, seats.get(usize::from(former)).map(|bidder| bidder.life));
             }
-            let former = (*owner != NOBODY).then(|| self.seats[usize::from(*owner)].life);
-            *runner_up = *owner;
-            *owner = seat;
-            moved(Slot(slot), former);
         }
     }
 
@@ -134,13 +153,20 @@ impl Ring {
         self.vacant.push(seat);
 
         let rivals = Rivals::new(self.by_life.values().map(|&seat| (self.seats[usize::from(seat)], seat)));
-        for (slot, (owner, runner_up)) in (0..).zip(self.owners.iter_mut().zip(&mut self.runners_up)) {
-            if *owner == seat {
-                *owner = *runner_up;
-                *runner_up = rivals.best_but(*owner, Slot(slot));
-                moved(Slot(slot), (*owner != NOBODY).then(|| self.seats[usize::from(*owner)].life));
-            } else if *runner_up == seat {
-                *runner_up = rivals.best_but(*owner, Slot(slot));
+        let (mut held, mut seconded) = (Picked::new(), Picked::new());
+        let strides = self.owners.chunks_mut(STRIDE).zip(self.runners_up.chunks_mut(STRIDE));
+        for (first, (owners, runners_up)) in (0..).step_by(STRIDE).zip(strides) {
+            for (slot, (owner, runner_up)) in (first..).map(Slot).zip(owners.iter().zip(&*runners_up)) {
+                held.push_if(*owner == seat, slot, *runner_up);
+                seconded.push_if(*runner_up == seat, slot, *owner);
+            }
+            for (slot, heir) in held.drain() {
+                owners[(slot.0 - first) as usize] = heir;
+                runners_up[(slot.0 - first) as usize] = rivals.best_but(heir, slot);
+                moved(slot, self.seats.get(usize::from(heir)).map(|bidder| bidder.life));
+            }
+            for (slot, owner) in seconded.drain() {
+                runners_up[(slot.0 - first) as usize] = rivals.best_but(owner, slot);
             }
         }
     }
@@ -171,36 +197,66 @@ impl Ring {
     }
 }
 
+/// Slots that a pass over one stride picked out, with the other seat concerned. Which slots are picked is as
+/// good as random, so that a branch for each would cost more than the pass itself: all are written, and the
+/// length counts those that stay.
+struct Picked {
+    slots: [(Slot, u16); STRIDE + 1],
+    len: usize,
+}
+
+impl Picked {
+    fn new() -> Self {
+        Self { slots: [(Slot(0), NOBODY); STRIDE + 1], len: 0 }
+    }
+
+    fn push_if(&mut self, stays: bool, slot: Slot, other: u16) {
+        self.slots[self.len] = (slot, other);
+        self.len += usize::from(stays);
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = (Slot, u16)> {
+        self.slots[..mem::take(&mut self.len)].iter().copied()
+    }
+}
+
 /// Those who bid for the slots of a leaver, weight by weight: among equal weights the plain hash decides, so
 /// that only the best of each weight needs the costlier comparison.
 struct Rivals {
-    by_weight: Vec<Vec<(Bidder, u16)>>,
+    /// By weight, then by falling life.
+    bidders: Vec<(Bidder, u16)>,
+    /// How many there are of each weight.
+    groups: Vec<usize>,
 }
 
 impl Rivals {
     fn new(seated: impl Iterator<Item = (Bidder, u16)>) -> Self {
-        let mut by_weight = BTreeMap::<u16, Vec<_>>::new();
-        for (bidder, seat) in seated {
-            by_weight.entry(bidder.weight).or_default().push((bidder, seat));
-        }
-        Self { by_weight: by_weight.into_values().collect() }
+        let mut bidders: Vec<_> = seated.collect();
+        bidders.sort_unstable_by_key(|(bidder, _)| (bidder.weight, Reverse(bidder.life)));
+        let groups = bidders.chunk_by(|(one, _), (other, _)| one.weight == other.weight).map(<[_]>::len);
+        Self { groups: groups.collect(), bidders }
     }
 
     /// The seat with the best bid for `slot` apart from `excluded`.
     fn best_but(&self, excluded: u16, slot: Slot) -> u16 {
+        if self.bidders.len() < 2 {
+            return NOBODY; // the only one is excluded
+        }
         let mut best: Option<(Bid, u16)> = None;
-        for bidders in &self.by_weight {
-            // Lives rise within a group and only a higher hash wins, so that a tie goes to the lower life.
-            let mut highest: Option<(u64, usize)> = None;
-            for (index, (bidder, seat)) in bidders.iter().enumerate() {
+        let mut rest = &self.bidders[..];
+        for &count in &self.groups {
+            let (group, others) = rest.split_at(count);
+            rest = others;
+            let (mut highest, mut winner) = (0, usize::MAX);
+            for (index, (bidder, seat)) in group.iter().enumerate() {
                 let hash = bidder.hash(slot);
-                if *seat != excluded && highest.is_none_or(|(high, _)| hash > high) {
-                    highest = Some((hash, index));
-                }
+                // Lives fall, so that a tie goes to the lower one.
+                let leads = (hash >= highest) & (*seat != excluded);
+                highest = select_unpredictable(leads, hash, highest);
+                winner = select_unpredictable(leads, index, winner);
             }
-            let Some((_, index)) = highest else { continue };
-            let (bidder, seat) = bidders[index];
-            let bid = bidder.bid(slot);
+            let Some(&(bidder, seat)) = group.get(winner) else { continue };
+            let bid = Bid { hash: highest, weight: bidder.weight, life: bidder.life };
             if best.is_none_or(|(best, _)| bid.beats(best)) {
                 best = Some((bid, seat));
             }

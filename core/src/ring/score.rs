@@ -50,8 +50,8 @@ impl Bidder {
 /// One member's bid for one slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bid {
-    hash: u64,
-    weight: u16,
+    pub(super) hash: u64,
+    pub(super) weight: u16,
     pub(super) life: Life,
 }
 
