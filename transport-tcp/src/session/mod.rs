@@ -13,6 +13,8 @@
 
 mod admission;
 pub mod plaintext;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

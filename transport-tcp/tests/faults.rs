@@ -1,0 +1,178 @@
+//! What the OS answers instead of a connection, scripted: only one answer means that nobody is there, and none
+//! ends the listener.
+
+mod common;
+
+use std::future::pending;
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::*;
+use skep::Runtime;
+use skep::core::Instant;
+use skep::core::error::DialFailure;
+use skep::transport::Dialer;
+use skep_tcp::{Connection, TcpSockets};
+
+on_every_runtime!(
+    only_a_refused_connection_counts_as_refused,
+    a_connect_without_an_answer_is_unreachable,
+    a_name_is_refused_only_by_all_its_addresses,
+    accepting_goes_on_after_every_error,
+);
+
+/// Another runtime, whose `connect` and `accept` fail as scripted.
+#[derive(Clone)]
+struct Faulty<R> {
+    inner: R,
+    /// How a dial of this port goes wrong, if not by itself.
+    connect: fn(u16) -> Option<Fault>,
+    /// What `accept` says before it works.
+    accept: &'static [ErrorKind],
+    /// What a name stands for.
+    names: &'static [&'static str],
+}
+
+enum Fault {
+    Error(ErrorKind),
+    Silence,
+}
+
+fn faulty<R>(inner: R) -> Faulty<R> {
+    Faulty { inner, connect: |_| None, accept: &[], names: &[] }
+}
+
+impl<R: Runtime> Runtime for Faulty<R> {
+    fn now(&self) -> Instant {
+        self.inner.now()
+    }
+
+    fn unix_micros(&self) -> u64 {
+        self.inner.unix_micros()
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static {
+        self.inner.sleep_until(deadline)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.spawn(task);
+    }
+
+    fn entropy(&self, buffer: &mut [u8]) {
+        self.inner.entropy(buffer);
+    }
+}
+
+impl<R: TcpSockets> TcpSockets for Faulty<R> {
+    type Listener = (R::Listener, std::slice::Iter<'static, ErrorKind>);
+    type Reader = R::Reader;
+    type Writer = R::Writer;
+
+    fn listen(&self, socket: std::net::TcpListener) -> Result<Self::Listener, Error> {
+        Ok((self.inner.listen(socket)?, self.accept.iter()))
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> Result<(Connection<Self>, SocketAddr), Error> {
+        if let Some(error) = listener.1.next() {
+            return Err((*error).into());
+        }
+        let (Connection { reader, writer }, address) = R::accept(&mut listener.0).await?;
+        Ok((Connection { reader, writer }, address))
+    }
+
+    async fn connect(&self, address: SocketAddr) -> Result<Connection<Self>, Error> {
+        match (self.connect)(address.port()) {
+            Some(Fault::Error(error)) => Err(error.into()),
+            Some(Fault::Silence) => pending().await,
+            None => {
+                let Connection { reader, writer } = self.inner.connect(address).await?;
+                Ok(Connection { reader, writer })
+            }
+        }
+    }
+
+    fn local_addr(reader: &R::Reader) -> Result<SocketAddr, Error> {
+        R::local_addr(reader)
+    }
+
+    async fn read(reader: &mut R::Reader, buffer: &mut [u8]) -> Result<usize, Error> {
+        R::read(reader, buffer).await
+    }
+
+    async fn write(writer: &mut R::Writer, bytes: &[u8]) -> Result<usize, Error> {
+        R::write(writer, bytes).await
+    }
+
+    async fn shutdown(writer: &mut R::Writer) -> Result<(), Error> {
+        R::shutdown(writer).await
+    }
+
+    async fn resolve(&self, _name: &str) -> Result<Vec<SocketAddr>, Error> {
+        Ok(self.names.iter().map(|address| address.parse().expect("written as an address")).collect())
+    }
+}
+
+const ERRORS: [ErrorKind; 8] = [
+    ErrorKind::ConnectionRefused,
+    ErrorKind::ConnectionReset,
+    ErrorKind::ConnectionAborted,
+    ErrorKind::HostUnreachable,
+    ErrorKind::NetworkUnreachable,
+    ErrorKind::TimedOut,
+    ErrorKind::PermissionDenied,
+    ErrorKind::AddrNotAvailable,
+];
+
+async fn only_a_refused_connection_counts_as_refused<R: TcpSockets>(runtime: R) {
+    let runtime =
+        Faulty { connect: |port| Some(Fault::Error(ERRORS[usize::from(port) - 1])), ..faulty(runtime) };
+    let mut a = node(&runtime, "a", 1).await;
+    for (port, error) in (1..).zip(ERRORS) {
+        a.dial(&format!("127.0.0.1:{port}"));
+        let expected = match error {
+            ErrorKind::ConnectionRefused => DialFailure::Refused,
+            _ => DialFailure::Unreachable,
+        };
+        assert_eq!(a.next_failure().await, expected, "{error}");
+    }
+}
+
+async fn a_connect_without_an_answer_is_unreachable<R: TcpSockets>(runtime: R) {
+    let runtime = Faulty { connect: |_| Some(Fault::Silence), ..faulty(runtime) };
+    let mut a =
+        node_with(&runtime, "a", 1, |config, _| config.dial_timeout = Duration::from_millis(50)).await;
+    a.dial("127.0.0.1:1");
+    assert_eq!(a.next_failure().await, DialFailure::Unreachable);
+}
+
+async fn a_name_is_refused_only_by_all_its_addresses<R: TcpSockets>(runtime: R) {
+    let connect = |port| match port {
+        1 => Some(Fault::Error(ErrorKind::ConnectionRefused)),
+        2 => Some(Fault::Error(ErrorKind::HostUnreachable)),
+        _ => None,
+    };
+    for (names, failure) in [
+        (&["127.0.0.1:1", "127.0.0.2:1"][..], DialFailure::Refused),
+        (&["127.0.0.1:1", "127.0.0.1:2"], DialFailure::Unreachable),
+        (&["127.0.0.1:2", "127.0.0.1:1"], DialFailure::Unreachable),
+        (&[], DialFailure::Unreachable),
+    ] {
+        let runtime = Faulty { connect, names, ..faulty(runtime.clone()) };
+        let mut a = node(&runtime, "a", 1).await;
+        a.dial("some-name:1");
+        assert_eq!(a.next_failure().await, failure, "{names:?}");
+    }
+}
+
+async fn accepting_goes_on_after_every_error<R: TcpSockets>(runtime: R) {
+    const OURS: ErrorKind = ErrorKind::Other; // EMFILE, ENFILE, ENOBUFS have no kind of their own
+    let accept = &[OURS, OURS, OURS, ErrorKind::ConnectionAborted, ErrorKind::OutOfMemory, OURS];
+    let runtime = Faulty { accept, ..faulty(runtime) };
+    let mut a = node(&runtime, "a", 1).await;
+    let mut b = node(&runtime, "b", 2).await;
+    a.dialer.dial(b.address());
+    a.next_link().await;
+    b.next_link().await;
+}
