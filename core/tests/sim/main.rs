@@ -1,0 +1,29 @@
+//! The deterministic simulator: many machines, one virtual network and clock, all of a run from one seed.
+//!
+//! `cargo test -p skep-core --test sim` runs the seeds that once failed (`seeds.txt`), a sweep of `SKEP_SEEDS`
+//! fresh ones from `SKEP_FROM` on, the named scenarios, and the mutants. A failure prints the command that
+//! replays it. To read one run: `SKEP_SEED=123 cargo test -p skep-core --test sim replay -- --nocapture`.
+#![allow(
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test program, which tells its reader what it found"
+)]
+
+mod calls;
+mod decode;
+mod faults;
+mod hosts;
+mod mutants;
+mod network;
+mod oracle;
+mod panics;
+mod process;
+mod random;
+mod rest;
+mod scenarios;
+mod strikes;
+mod sweep;
+mod sweeps;
+mod trace;
+mod world;

@@ -1,0 +1,115 @@
+//! Which copies of a name run, and which starts there were: epochs are unique, rise, and name what ran.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use skep_core::event::Registration;
+use skep_core::id::{Epoch, Life, Name};
+
+use crate::world::ProcessId;
+
+/// All starts of a run.
+#[derive(Default)]
+pub struct Copies {
+    names: BTreeMap<Name, Starts>,
+    /// Names whose copies changed since they were last looked at.
+    changed: BTreeSet<Name>,
+    /// Bumped by all that a cluster at rest does not do.
+    pub changes: u64,
+}
+
+#[derive(Default)]
+struct Starts {
+    /// Who started which epoch, and whether it came to run.
+    epochs: BTreeMap<Epoch, (Life, bool)>,
+    active: BTreeSet<(ProcessId, Epoch)>,
+    /// A copy that cannot be stopped was given up.
+    has_stuck: bool,
+    /// Ends that ask for another start.
+    ends: u64,
+}
+
+impl Copies {
+    /// An order to start.
+    ///
+    /// # Errors
+    /// What is wrong with its epoch. Callers of strict runs also want them to rise.
+    pub fn ordered(&mut self, name: &Name, epoch: Epoch, life: Life, must_rise: bool) -> Result<(), String> {
+        self.changes += 1;
+        let starts = self.names.entry(name.clone()).or_default();
+        let last = starts.epochs.last_key_value().map(|(&last, &(by, _))| (last, by));
+        if let Some((by, _)) = starts.epochs.insert(epoch, (life, false)) {
+            return Err(format!("{name} starts with epoch {epoch} on life {life}, which life {by} had"));
+        }
+        match last {
+            Some((last, by)) if must_rise && last > epoch => {
+                Err(format!("{name} starts with epoch {epoch} after {last}, which life {by} had"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub fn started(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
+        self.changes += 1;
+        let starts = self.names.entry(name.clone()).or_default();
+        if let Some((_, ran)) = starts.epochs.get_mut(&epoch) {
+            *ran = true;
+        }
+        starts.active.insert((process, epoch));
+        self.changed.insert(name.clone());
+    }
+
+    pub fn ended(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
+        self.changes += 1;
+        let starts = self.names.entry(name.clone()).or_default();
+        starts.active.remove(&(process, epoch));
+        starts.ends += 1;
+    }
+
+    pub fn start_failed(&mut self, name: &Name) {
+        self.names.entry(name.clone()).or_default().ends += 1;
+    }
+
+    pub fn stuck(&mut self, name: &Name) {
+        self.names.entry(name.clone()).or_default().has_stuck = true;
+    }
+
+    pub fn has_stuck(&self, name: &Name) -> bool {
+        self.names.get(name).is_some_and(|starts| starts.has_stuck)
+    }
+
+    /// A name that has more than one active copy, if its copies changed.
+    pub fn doubled(&mut self) -> Option<(Name, Vec<(ProcessId, Epoch)>)> {
+        std::mem::take(&mut self.changed).into_iter().find_map(|name| {
+            let starts = &self.names[&name];
+            let active: Vec<_> = starts.active.iter().copied().collect();
+            (active.len() > 1 && !starts.has_stuck).then_some((name, active))
+        })
+    }
+
+    /// What a caller was told must have been so once: that start ran, on that life.
+    pub fn check_registration(&self, name: &Name, told: &Registration) -> Result<(), String> {
+        if told.attached {
+            return Ok(());
+        }
+        match self.names.get(name).and_then(|starts| starts.epochs.get(&told.epoch)) {
+            None => Err(format!("{name}: a caller hears of epoch {}, which nobody started", told.epoch)),
+            Some((life, _)) if *life != told.life => {
+                Err(format!("{name}: a caller hears that life {} runs it, but life {life} does", told.life))
+            }
+            Some((_, false)) => {
+                Err(format!("{name}: a caller hears that it runs before it does, epoch {}", told.epoch))
+            }
+            Some((_, true)) => Ok(()),
+        }
+    }
+
+    /// A name that was started more often than trouble and callers explain.
+    pub fn overstarted(&self, disturbances: u64) -> Option<String> {
+        self.names.iter().find_map(|(name, starts)| {
+            let allowed = 8 + 2 * starts.ends + 4 * disturbances;
+            let count = starts.epochs.len() as u64;
+            (count > allowed)
+                .then(|| format!("{name} was started {count} times, at most {allowed} are explained"))
+        })
+    }
+}

@@ -1,0 +1,402 @@
+//! A process: one life of a node, its machine, and the way from what happens to what it orders.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use skep_core::error::RetireReason;
+use skep_core::event::{Observation, Placement};
+use skep_core::id::{Address, CallId, Epoch, Life, LinkId, Name, NodeName, Source};
+use skep_core::wire::Hello;
+use skep_core::{Event, Input, Instant, Machine, Output};
+
+use crate::hosts::Worker;
+use crate::network::Told;
+use crate::world::{Happening, ProcessId, SiteId, Standstill, World};
+
+/// One life of a node.
+pub struct Process {
+    pub site: SiteId,
+    pub name: NodeName,
+    pub life: Life,
+    pub hello: Hello,
+    pub running: Running,
+    /// When it announced itself up.
+    pub formed: Option<Instant>,
+    /// It was told to drain or leave.
+    pub is_leaving: bool,
+    /// When it last stood still or had its clock jump.
+    pub disturbed: Option<Instant>,
+    pub standstill: Standstill,
+    /// What it last said of each name.
+    pub places: BTreeMap<Name, Placement>,
+    pub workers: BTreeMap<(Name, Epoch), Worker>,
+    /// Addresses that it dials.
+    pub dials: BTreeSet<Address>,
+    /// Links that its machine closed.
+    pub closed: BTreeSet<LinkId>,
+    /// Calls that it has not answered, by when it must.
+    pub calls: BTreeMap<CallId, Instant>,
+    /// Why its machine retired.
+    pub retired: Option<RetireReason>,
+    /// Members that it counted down, in order.
+    pub counted_down: Vec<(Instant, Life)>,
+    pub bytes_sent: u64,
+    /// It will crash after so many more outputs.
+    pub crash_after: Option<(usize, Told)>,
+    machine: Machine,
+    /// Its clock minus the world's.
+    ahead: Duration,
+    wake: Option<Instant>,
+    timeouts: (u64, u32),
+    generation: u64,
+}
+
+/// What state a process is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Running {
+    Yes,
+    /// It stands still as a whole.
+    Frozen,
+    /// Its core stands still.
+    CoreFrozen,
+    Dead,
+}
+
+/// A machine that asks for more timeouts than this in a second of its time spins.
+const TIMEOUTS_A_SECOND: u32 = 2000;
+
+/// A machine that orders more than this at once has an unbounded queue.
+const OUTPUTS_AT_ONCE: usize = 20_000;
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.name, self.generation)
+    }
+}
+
+impl Process {
+    pub fn lives(&self) -> bool {
+        self.running != Running::Dead
+    }
+
+    pub fn clock(&self, now: Instant) -> Instant {
+        now + self.ahead
+    }
+
+    /// That reading of its clock, in the world's time.
+    fn world_time(&self, reading: Instant) -> Instant {
+        Instant::ZERO + reading.since(Instant::ZERO + self.ahead)
+    }
+}
+
+/// A frame would fill the trace: its kind and length will do.
+struct Brief<'a, T>(&'a T);
+
+impl fmt::Display for Brief<'_, Input> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Input::Message { link, frame } => {
+                write!(f, "<- message on {} {}", link.0, crate::decode::words(frame))
+            }
+            other => write!(f, "<- {other:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Brief<'_, Output> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Output::Send { link, frame } => {
+                write!(f, "-> send on {} {}", link.0, crate::decode::words(frame))
+            }
+            other => write!(f, "-> {other:?}"),
+        }
+    }
+}
+
+impl World {
+    /// Starts a process at a site, unless one runs there.
+    pub fn boot(&mut self, site: SiteId) {
+        if self.running(site).is_some() {
+            return;
+        }
+        self.sites[site.0].has_power = true;
+        self.sites[site.0].lives += 1;
+        let config = self.config(site);
+        let ahead = Duration::from_nanos(self.random.next() % 1_000_000_000_000);
+        let machine = Machine::new(config.clone(), self.now + ahead).expect("a good config");
+        let process = ProcessId(self.processes.len());
+        self.processes.push(Process {
+            site,
+            name: config.node.clone(),
+            life: config.life,
+            hello: Hello::of(&config),
+            running: Running::Yes,
+            formed: None,
+            is_leaving: false,
+            disturbed: None,
+            standstill: Standstill::default(),
+            places: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            dials: BTreeSet::new(),
+            closed: BTreeSet::new(),
+            calls: BTreeMap::new(),
+            retired: None,
+            counted_down: Vec::new(),
+            bytes_sent: 0,
+            crash_after: None,
+            machine,
+            ahead,
+            wake: None,
+            timeouts: (0, 0),
+            generation: self.sites[site.0].lives,
+        });
+        self.sites[site.0].process = Some(process);
+        let text = format!("boots at {} with life {}", config.address, config.life);
+        self.note_of(process, format_args!("{text}"));
+        self.oracle.disturb(self.now);
+        self.reset_old_links(site);
+        self.drain_outputs(process);
+        self.after(Duration::from_micros(100), Happening::Discover(process));
+    }
+
+    /// Discovery tells a process of all sites, and of some places where nobody is.
+    pub fn discover(&mut self, process: ProcessId) {
+        if !self[process].lives() {
+            return;
+        }
+        let mut addresses: Vec<Address> = self.sites.iter().map(|site| site.address.clone()).collect();
+        addresses.extend(self.dead_addresses.clone());
+        let source = Source::new("static").expect("a good name");
+        self.tell(process, Input::Observed { source, observation: Observation::Snapshot(addresses) });
+        self.after(Duration::from_secs(5), Happening::Discover(process));
+    }
+
+    pub fn note_of(&mut self, process: ProcessId, what: fmt::Arguments<'_>) {
+        let (now, who) = (self.now, &self.processes[process.0]);
+        self.trace.line(now, who, what);
+    }
+
+    /// A process hears something, now or when it goes on.
+    pub fn tell(&mut self, process: ProcessId, input: Input) {
+        match self[process].running {
+            Running::Dead => {}
+            Running::Frozen | Running::CoreFrozen => self[process].standstill.inputs.push_back(input),
+            Running::Yes => self.feed(process, input),
+        }
+    }
+
+    fn feed(&mut self, process: ProcessId, input: Input) {
+        match &input {
+            // what the machine closed, it hears nothing more of
+            Input::LinkDown { link } | Input::Message { link, .. } if self[process].closed.contains(link) => {
+                return;
+            }
+            Input::DialFailed { address, .. } => {
+                self[process].dials.remove(address);
+            }
+            Input::LinkUp { way: skep_core::event::Way::Dialled(address), .. } => {
+                self[process].dials.remove(&address.clone());
+            }
+            _ => {}
+        }
+        self.note_of(process, format_args!("{}", Brief(&input)));
+        let now = self[process].clock(self.now);
+        self[process].machine.handle(now, input);
+        self.drain_outputs(process);
+    }
+
+    fn drain_outputs(&mut self, process: ProcessId) {
+        let mut ordered = 0;
+        while let Some(output) = self[process].machine.poll_output() {
+            ordered += 1;
+            if ordered > OUTPUTS_AT_ONCE {
+                return self.violate(format!("{} orders without end", self[process]));
+            }
+            self.note_of(process, format_args!("{}", Brief(&output)));
+            self.carry_out(process, output);
+            match &mut self[process].crash_after {
+                Some((0, told)) => {
+                    let told = *told;
+                    return self.crash(process, told);
+                }
+                Some((left, _)) => *left -= 1,
+                None => {}
+            }
+            if !self[process].lives() {
+                return;
+            }
+        }
+        self.set_alarm(process);
+    }
+
+    fn set_alarm(&mut self, process: ProcessId) {
+        let due = self[process].machine.poll_timeout().map(|due| self[process].world_time(due).max(self.now));
+        if due != self[process].wake {
+            self[process].wake = due;
+            if let Some(due) = due.filter(|&due| due != Instant::FAR) {
+                self.at(due, Happening::Wake(process));
+            }
+        }
+    }
+
+    pub fn wake(&mut self, process: ProcessId) {
+        if self[process].running != Running::Yes {
+            return;
+        }
+        let now = self[process].clock(self.now);
+        if self[process].machine.poll_timeout().is_none_or(|due| due > now) {
+            // before its time: harmless, and now and then tried
+            if self.random.percent(5) {
+                self.feed(process, Input::Timeout);
+            }
+            return;
+        }
+        self[process].wake = None;
+        let second = self.now.as_nanos() / 1_000_000_000;
+        let (counted, count) = &mut self[process].timeouts;
+        *count = if *counted == second { *count + 1 } else { 0 };
+        *counted = second;
+        if *count > TIMEOUTS_A_SECOND {
+            return self
+                .violate(format!("{} spins: {TIMEOUTS_A_SECOND} timeouts in a second", self[process]));
+        }
+        self.feed(process, Input::Timeout);
+    }
+
+    fn carry_out(&mut self, process: ProcessId, output: Output) {
+        match output {
+            Output::Dial { address } => self.dial(process, address),
+            Output::Send { link, frame } => {
+                self[process].bytes_sent += frame.wire_len() as u64;
+                self.send(process, link, &frame);
+            }
+            Output::Close { link, .. } => self.close(process, link),
+            Output::Start { name, epoch, kind, .. } => self.start_worker(process, name, epoch, kind),
+            Output::Stop { name, epoch, grace, .. } => self.stop_worker(process, &name, epoch, grace),
+            Output::Return { call, reply } => self.on_return(process, call, &reply),
+            Output::Place { name, placement } => self.on_place(process, name, placement),
+            Output::Event(event) => self.on_event(process, &event),
+            Output::Retire(reason) => self.on_retire(process, reason),
+        }
+    }
+
+    fn on_place(&mut self, process: ProcessId, name: Name, placement: Option<Placement>) {
+        self.oracle.copies.changes += 1;
+        match placement {
+            Some(placement) => {
+                self[process].places.insert(name, placement);
+            }
+            None => {
+                if self[process].places.remove(&name).is_none() {
+                    self.violate(format!("{} forgets {name}, which it never knew", self[process]));
+                }
+            }
+        }
+    }
+
+    fn on_event(&mut self, process: ProcessId, event: &Event) {
+        match event {
+            Event::Formed { up } => {
+                let alone = *up <= 1;
+                let others = self
+                    .all_running()
+                    .into_iter()
+                    .any(|other| other != process && self[other].formed.is_some() && !self[other].is_leaving);
+                if alone && others {
+                    self.oracle.split(self.now); // two clusters, until they meet
+                }
+                self[process].formed = Some(self.now);
+                self.oracle.disturb(self.now);
+            }
+            Event::MemberDown { life, .. } => {
+                let now = self.now;
+                self[process].counted_down.push((now, *life));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_retire(&mut self, process: ProcessId, reason: RetireReason) {
+        let is_clash = reason == RetireReason::TagClash;
+        self[process].retired = Some(reason);
+        self.note_of(process, format_args!("is over"));
+        self.end_process(process, Told::ByEnd);
+        if is_clash {
+            let site = self[process].site;
+            self.after(Duration::from_millis(1), Happening::Boot(site));
+        }
+    }
+
+    /// Kills a process.
+    pub fn crash(&mut self, process: ProcessId, told: Told) {
+        if self[process].lives() {
+            self.note_of(process, format_args!("crashes, peers are told: {told:?}"));
+            self.end_process(process, told);
+        }
+    }
+
+    fn end_process(&mut self, process: ProcessId, told: Told) {
+        self[process].running = Running::Dead;
+        let site = self[process].site;
+        if told == Told::Never {
+            self.sites[site.0].has_power = false;
+        }
+        self.drop_links(process, told);
+        self[process].standstill = Standstill::default();
+        self.forget_calls(process);
+        let workers = std::mem::take(&mut self[process].workers);
+        for (name, epoch) in workers.into_keys() {
+            self.oracle.copies.ended(process, &name, epoch);
+        }
+        self.lose_node(process);
+    }
+
+    /// A process stands still, workers included or not.
+    pub fn freeze(&mut self, process: ProcessId, how: Running) {
+        if self[process].running == Running::Yes {
+            self.note_of(process, format_args!("stands still: {how:?}"));
+            self[process].running = how;
+        }
+    }
+
+    /// It goes on, with all that waited: timers first or mail first, as chance will have it.
+    pub fn thaw(&mut self, process: ProcessId) {
+        if !matches!(self[process].running, Running::Frozen | Running::CoreFrozen) {
+            return;
+        }
+        self.note_of(process, format_args!("goes on"));
+        self[process].running = Running::Yes;
+        let now = self.now;
+        self[process].disturbed = Some(now);
+        let Standstill { inputs, happenings, dials } = std::mem::take(&mut self[process].standstill);
+        for dial in dials {
+            self.after(Duration::from_micros(50), Happening::DialArrives(dial));
+        }
+        for happening in happenings {
+            self.after(Duration::from_micros(1), happening);
+        }
+        if self.random.percent(50) {
+            self.feed(process, Input::Timeout);
+        }
+        for input in inputs {
+            self.tell(process, input);
+        }
+        self[process].wake = None;
+        if self[process].lives() {
+            self.set_alarm(process);
+        }
+    }
+
+    /// Its clock leaps forward.
+    pub fn leap(&mut self, process: ProcessId, by: Duration) {
+        self.note_of(process, format_args!("finds its clock {by:?} later"));
+        let now = self.now;
+        self[process].ahead += by;
+        self[process].disturbed = Some(now);
+        if self[process].running == Running::Yes {
+            self.set_alarm(process);
+        }
+    }
+}

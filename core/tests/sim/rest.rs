@@ -1,0 +1,238 @@
+//! What holds at rest: all members agree, every name runs once where it should, and callers believe the truth.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use skep_core::event::{Placement, Reply, Request, Status};
+use skep_core::id::{Epoch, Life, Name};
+
+use crate::hosts::Phase;
+use crate::oracle::Belief;
+use crate::process::Running;
+use crate::world::{ProcessId, Violation, World};
+
+/// Within this time after the last trouble a cluster is at rest.
+pub const CONVERGES_WITHIN: Duration = Duration::from_secs(25);
+
+/// A node at rest sends each other node at most this many bytes in a second.
+pub const BYTES_AT_REST: u64 = 1500;
+
+impl World {
+    /// Safety at every step: never two active copies, while members are right about each other.
+    pub fn check_copies(&mut self) {
+        if let Some((name, active)) = self.oracle.copies.doubled()
+            && self.oracle.is_strict()
+        {
+            let list: Vec<String> =
+                active.iter().map(|(process, epoch)| format!("{} (epoch {epoch})", self[*process])).collect();
+            self.violate(format!("{name} has more than one active copy: {}", list.join(", ")));
+        }
+    }
+
+    /// Safety at every start: the epoch is new and, while members are right about each other, the highest.
+    pub fn check_start(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
+        let (life, strict) = (self[process].life, self.oracle.is_strict());
+        if let Err(why) = self.oracle.copies.ordered(name, epoch, life, strict) {
+            self.violate(why);
+        }
+    }
+
+    /// Runs until the cluster is at rest.
+    ///
+    /// # Errors
+    /// A promise broken meanwhile, or what is still not as it should be.
+    pub fn come_to_rest(&mut self) -> Result<(), Violation> {
+        let until = self.now + CONVERGES_WITHIN;
+        loop {
+            self.run_for(Duration::from_millis(250))?;
+            let Some(problem) = self.unrest()? else { break };
+            if self.now >= until {
+                self.violate(format!("not at rest {CONVERGES_WITHIN:?} after the last trouble: {problem}"));
+                self.verdict()?;
+            }
+        }
+        self.stay_at_rest()
+    }
+
+    /// A cluster at rest stays so, and is quiet.
+    fn stay_at_rest(&mut self) -> Result<(), Violation> {
+        let span = Duration::from_secs(2);
+        let sent = |world: &Self| -> BTreeMap<ProcessId, u64> {
+            world.all_running().into_iter().map(|process| (process, world[process].bytes_sent)).collect()
+        };
+        let (changes, before) = (self.oracle.copies.changes, sent(self));
+        self.run_for(span)?;
+        if self.oracle.copies.changes != changes {
+            self.violate("a cluster at rest starts, stops or moves workers".to_owned());
+        }
+        let allowed = BYTES_AT_REST * span.as_secs() * (before.len() as u64).max(2);
+        for (process, bytes) in sent(self) {
+            let bytes = bytes - before[&process];
+            if bytes > allowed {
+                self.violate(format!(
+                    "{} sends {bytes} bytes in {span:?} at rest, at most {allowed} are allowed",
+                    self[process]
+                ));
+            }
+        }
+        if let Some(why) = self.oracle.copies.overstarted(self.oracle.disturbances) {
+            self.violate(why);
+        }
+        let problem = self.unrest()?;
+        if let Some(problem) = problem {
+            self.violate(format!("was at rest, and is not any more: {problem}"));
+        }
+        self.verdict()?;
+        self.learn_truth();
+        Ok(())
+    }
+
+    /// From now on callers may believe what all members agree on.
+    fn learn_truth(&mut self) {
+        let Some(&first) = self.all_running().first() else { return };
+        let places = self[first].places.clone();
+        let known: BTreeSet<Name> = self.oracle.names.keys().chain(places.keys()).cloned().collect();
+        for name in known {
+            let truth = places.get(&name).map(|placement| {
+                let attached = placement.attached.then(|| self.process_of(placement.holder)).flatten();
+                (placement.epoch, attached)
+            });
+            self.oracle.learn(self.now, &name, truth);
+        }
+    }
+
+    fn process_of(&self, life: Option<Life>) -> Option<ProcessId> {
+        self.all_running().into_iter().find(|&process| Some(self[process].life) == life)
+    }
+
+    /// What keeps the cluster from being at rest.
+    pub fn unrest(&mut self) -> Result<Option<String>, Violation> {
+        let running = self.all_running();
+        for &process in &running {
+            if self[process].running != Running::Yes {
+                return Ok(Some(format!("{} stands still", self[process])));
+            }
+            if self[process].formed.is_none() {
+                return Ok(Some(format!("{} is not up", self[process])));
+            }
+        }
+        if let Some(problem) = self.different_views(&running)? {
+            return Ok(Some(problem));
+        }
+        if let Some(problem) = self.different_registries(&running) {
+            return Ok(Some(problem));
+        }
+        let Some(&first) = running.first() else { return Ok(None) };
+        let places = self[first].places.clone();
+        Ok(places
+            .iter()
+            .find_map(|(name, placement)| self.misplaced(name, placement))
+            .or_else(|| running.iter().find_map(|&process| self.ghost(process, &places)))
+            .or_else(|| self.disbelieved(&places)))
+    }
+
+    /// Every member must know exactly the members that live, all up.
+    fn different_views(&mut self, running: &[ProcessId]) -> Result<Option<String>, Violation> {
+        let mut expected: Vec<_> =
+            running.iter().map(|&p| (self[p].name.clone(), self[p].life, Status::Up)).collect();
+        expected.sort();
+        for &process in running {
+            let timeout = Duration::from_secs(1);
+            let call = self.ask_and_keep(process, timeout, Request::Members);
+            self.run_until(timeout, |world| world.oracle.replies.contains_key(&call))?;
+            let Some(Reply::Members(members)) = self.oracle.replies.remove(&call) else {
+                return Ok(Some(format!("{} does not say who its members are", self[process])));
+            };
+            let mut found: Vec<_> = members
+                .into_iter()
+                .filter(|member| member.status != Status::Down)
+                .map(|member| (member.node, member.life, member.status))
+                .collect();
+            found.sort();
+            if found != expected {
+                return Ok(Some(format!(
+                    "{} has the members {found:?}, there are {expected:?}",
+                    self[process]
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    fn different_registries(&self, running: &[ProcessId]) -> Option<String> {
+        let &first = running.first()?;
+        running[1..].iter().find_map(|&process| {
+            let (ours, theirs) = (&self[first].places, &self[process].places);
+            let names: BTreeSet<&Name> = ours.keys().chain(theirs.keys()).collect();
+            names.into_iter().find(|&name| ours.get(name) != theirs.get(name)).map(|name| {
+                format!(
+                    "of {name} {} knows {:?}, {} knows {:?}",
+                    self[first],
+                    ours.get(name),
+                    self[process],
+                    theirs.get(name)
+                )
+            })
+        })
+    }
+
+    /// A registered name must run once, where the registry says, if anyone can run it.
+    fn misplaced(&self, name: &Name, placement: &Placement) -> Option<String> {
+        let copies = self.active_copies(name);
+        if self.oracle.copies.has_stuck(name) {
+            return None; // a copy that cannot be stopped runs on
+        }
+        let Some(holder) = placement.holder else {
+            let can_run = self
+                .all_running()
+                .into_iter()
+                .any(|process| self.sites[self[process].site.0].kinds.contains(&placement.kind));
+            return (can_run || !copies.is_empty())
+                .then(|| format!("{name} has no holder, {} could run it, copies {copies:?}", can_run));
+        };
+        let Some(process) = self.process_of(Some(holder)) else {
+            return Some(format!("{name} is held by life {holder}, which is no member"));
+        };
+        if placement.attached {
+            return (!copies.is_empty()).then(|| format!("{name} is attached, but {copies:?} run"));
+        }
+        (copies != [(process, placement.epoch)]).then(|| {
+            let list: Vec<String> =
+                copies.iter().map(|(process, epoch)| format!("{} (epoch {epoch})", self[*process])).collect();
+            format!(
+                "{name} should run on {} with epoch {} alone, it runs on [{}]",
+                self[process],
+                placement.epoch,
+                list.join(", ")
+            )
+        })
+    }
+
+    /// No worker may run, start or stop that the registry does not name.
+    fn ghost(&self, process: ProcessId, places: &BTreeMap<Name, Placement>) -> Option<String> {
+        self[process].workers.iter().find_map(|((name, epoch), worker)| {
+            let is_known = places.get(name).is_some_and(|placement| {
+                placement.epoch == *epoch && placement.holder == Some(self[process].life)
+            });
+            let is_fine = worker.phase == Phase::Running && is_known
+                || self.oracle.copies.has_stuck(name)
+                || worker.kind == crate::faults::kind::BLOCKING;
+            (!is_fine).then(|| format!("{} has {name} {:?}, epoch {epoch}", self[process], worker.phase))
+        })
+    }
+
+    /// What callers may believe must be so.
+    fn disbelieved(&self, places: &BTreeMap<Name, Placement>) -> Option<String> {
+        self.oracle.names.iter().find_map(|(name, history)| match &history.belief {
+            Belief::Registered { since, epoch, .. } if !places.contains_key(name) => Some(format!(
+                "{name} is lost: a caller heard at {:.6} s that it is registered (epoch {epoch})",
+                Self::seconds(*since)
+            )),
+            Belief::Absent { since } if places.contains_key(name) && !history.is_open() => Some(format!(
+                "{name} is back: a caller heard at {:.6} s that it is removed",
+                Self::seconds(*since)
+            )),
+            _ => None,
+        })
+    }
+}

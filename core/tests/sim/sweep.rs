@@ -1,0 +1,246 @@
+//! A random run: from one seed a cluster, its trouble, its users; then peace, in which all must become well.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
+
+use skep_core::error::RegisterError;
+use skep_core::event::{Reply, Request};
+use skep_core::id::{Address, Name};
+use skep_core::mutant::Mutant;
+
+use crate::calls::{managed, name};
+use crate::faults::{Fault, kind};
+use crate::random::Random;
+use crate::world::{Happening, Settings, SiteId, Violation, World};
+
+/// The trouble and the users of a run.
+#[derive(Clone, Default, Debug)]
+pub struct Plan {
+    /// What may happen.
+    pub faults: Vec<Fault>,
+    /// How long from one fault to the next.
+    pub strike_every: (Duration, Duration),
+    /// How long from one call to the next, on average.
+    pub call_every: Option<Duration>,
+    /// How many names are in use.
+    pub names: usize,
+    /// What kinds of workers they have.
+    pub kinds: Vec<&'static str>,
+    /// Sites that are not a twin's.
+    pub sites: usize,
+    /// How long the trouble lasts.
+    pub lasts: Duration,
+    /// All nodes boot within this time.
+    pub boots_within: Duration,
+    /// Cuts stay for a while after all other trouble has ended.
+    pub lingers: bool,
+}
+
+/// What a run came to.
+pub struct Outcome {
+    pub verdict: Result<(), Violation>,
+    pub hash: u64,
+    pub steps: u64,
+    pub world: World,
+}
+
+impl Plan {
+    /// The how-manieth name: what it is called, its kind, whether it may be attached, whether it is ever removed.
+    pub fn name(&self, number: usize) -> (Name, &'static str, bool, bool) {
+        let kind = self.kinds[number % self.kinds.len()];
+        (name(&format!("{kind}-{number}")), kind, number % 5 == 4, !number.is_multiple_of(3))
+    }
+}
+
+/// What this seed stands for.
+fn draw(seed: u64) -> (Settings, Plan) {
+    let mut random = Random::new(seed ^ 0x5eed);
+    let strict = random.percent(45);
+    let millis = Duration::from_millis;
+    let latency = match random.below(4) {
+        0 | 1 => (Duration::from_micros(30), Duration::from_micros(500)),
+        2 => (millis(1), millis(8)),
+        _ => (Duration::from_micros(100), millis(if strict { 15 } else { 50 })),
+    };
+    let detection = millis([500, 1000, 1000, 2000][random.below(4)]);
+    let all: &[&[Fault]] = if strict { &[Fault::HONEST] } else { &[Fault::HONEST, Fault::HARSH] };
+    let mut faults: Vec<Fault> = all.concat().into_iter().filter(|_| random.percent(40)).collect();
+    if faults.is_empty() {
+        faults.push(Fault::Crash);
+    }
+    let is_spaced = strict && random.percent(60);
+    let strike_every = if is_spaced { (millis(4500), millis(6500)) } else { (millis(30), millis(1500)) };
+    let lasts = if is_spaced { millis(16_000) } else { random.between(millis(2000), millis(7000)) };
+    let kinds = match random.below(3) {
+        0 => vec![kind::PLAIN],
+        1 => vec![kind::PLAIN, kind::SLOW, kind::FAILING, kind::RARE],
+        _ => kind::USUAL.to_vec(),
+    };
+    let plan = Plan {
+        faults,
+        strike_every,
+        call_every: Some(random.between(millis(3), millis(120))),
+        names: 3 + random.below(28),
+        kinds,
+        sites: 2 + random.below(6),
+        lasts,
+        boots_within: if random.percent(50) { millis(2) } else { millis(1500) },
+        lingers: !strict && random.percent(25),
+    };
+    let settings = Settings { seed, words: false, mutant: None, latency, detection, strict };
+    (settings, plan)
+}
+
+/// Runs a seed.
+pub fn run(seed: u64, words: bool, mutant: Option<Mutant>) -> Outcome {
+    let (settings, plan) = draw(seed);
+    let mut world = World::new(Settings { words, mutant, ..settings });
+    world.note(&"plan", format_args!("{plan:?} {:?}", world_settings(seed)));
+    world.plan = plan;
+    let result = panic::catch_unwind(AssertUnwindSafe(|| world.live_through_it()));
+    let verdict = result.unwrap_or_else(|_| {
+        let text = format!("at {:.6} s: {}", World::seconds(world.now), crate::panics::last());
+        Err(Violation(text))
+    });
+    Outcome { verdict, hash: world.trace.hash(), steps: world.steps(), world }
+}
+
+fn world_settings(seed: u64) -> Settings {
+    draw(seed).0
+}
+
+impl World {
+    /// Both phases.
+    fn live_through_it(&mut self) -> Result<(), Violation> {
+        let has_rare = self.random.below(self.plan.sites);
+        for number in 0..self.plan.sites {
+            let mut kinds = vec![kind::PLAIN, kind::SLOW, kind::FAILING, kind::STUBBORN];
+            kinds.extend([kind::MORTAL, kind::TEMPORARY, kind::BLOCKING]);
+            if number == has_rare || self.random.percent(30) {
+                kinds.push(kind::RARE);
+            }
+            let site = self.site(&format!("{}", char::from(b'a' + number as u8)), &kinds);
+            let pause = self.random.between(Duration::ZERO, self.plan.boots_within);
+            self.after(pause, Happening::Boot(site));
+        }
+        for number in 0..self.random.below(3) {
+            let address = Address::new(format!("10.9.9.{number}:4000")).expect("a good address");
+            self.dead_addresses.push(address);
+        }
+        self.after(Duration::from_millis(1), Happening::UserCall);
+        let first = self.random.between(Duration::ZERO, self.plan.strike_every.1);
+        self.after(first, Happening::Strike);
+        self.run_for(self.plan.lasts)?;
+        if self.plan.lingers {
+            self.linger()?;
+        }
+        self.heal()?;
+        self.come_to_rest()?;
+        self.serve()?;
+        self.come_to_rest()
+    }
+
+    /// Left cut into parts, the parts go quiet too.
+    fn linger(&mut self) -> Result<(), Violation> {
+        self.end_trouble_of_processes()?;
+        self.run_for(Duration::from_secs(20))?;
+        let changes = self.oracle.copies.changes;
+        self.run_for(Duration::from_secs(2))?;
+        if self.oracle.copies.changes != changes {
+            self.violate(
+                "a cluster that is left in parts starts, stops or moves workers for ever".to_owned(),
+            );
+        }
+        self.verdict()
+    }
+
+    /// Everything that went wrong is mended.
+    fn heal(&mut self) -> Result<(), Violation> {
+        self.note(&"plan", format_args!("peace"));
+        self.mend_network();
+        self.end_trouble_of_processes()?;
+        self.oracle.heal(self.now);
+        Ok(())
+    }
+
+    /// No more faults; all processes run, the leaving ones have left and are back.
+    fn end_trouble_of_processes(&mut self) -> Result<(), Violation> {
+        self.plan.faults.clear();
+        self.plan.call_every = None;
+        self.healed = true;
+        for process in self.all_running() {
+            self[process].crash_after = None;
+            self.thaw(process);
+            if self[process].lives() && self[process].site.0 >= self.plan.sites {
+                self.crash(process, crate::network::Told::ByReset);
+            }
+            if self[process].lives() && self[process].is_leaving {
+                self.ask(process, Duration::from_secs(10), Request::Leave);
+            }
+        }
+        self.verdict()?;
+        let sites: Vec<SiteId> = (0..self.plan.sites).map(SiteId).collect();
+        let gone = self.run_until(Duration::from_secs(15), |world| {
+            world.all_running().into_iter().all(|process| !world[process].is_leaving)
+        })?;
+        if !gone {
+            self.violate("a node that leaves is still there after 15 s".to_owned());
+        }
+        for site in sites {
+            let pause = self.random.skewed(Duration::from_millis(500));
+            self.after(pause, Happening::Boot(site));
+        }
+        self.run_for(Duration::from_millis(501))
+    }
+
+    /// Every node serves callers.
+    fn serve(&mut self) -> Result<(), Violation> {
+        self.oracle.trust();
+        let known: Vec<Name> = {
+            let running = self.all_running();
+            running.first().map(|&first| self[first].places.keys().cloned().collect()).unwrap_or_default()
+        };
+        for (number, process) in self.all_running().into_iter().enumerate() {
+            let fresh = name(&format!("after-{number}"));
+            let register = Request::Register { name: fresh.clone(), worker: managed(kind::PLAIN) };
+            self.must(process, register.clone(), |reply| matches!(reply, Reply::Registered(Ok(_))))?;
+            let others = self.all_running();
+            let other = self.random.pick(&others).expect("this one runs");
+            self.must(other, register, |reply| {
+                matches!(reply, Reply::Registered(Err(RegisterError::AlreadyRegistered { .. })))
+            })?;
+            let locate = Request::Locate { name: fresh.clone() };
+            self.must(other, locate.clone(), |reply| matches!(reply, Reply::Located(Ok(_))))?;
+            if self.random.percent(50) {
+                let unregister = Request::Unregister { name: fresh };
+                self.must(process, unregister, |reply| matches!(reply, Reply::Unregistered(Ok(()))))?;
+                self.must(other, locate, |reply| matches!(reply, Reply::Located(Err(_))))?;
+            }
+            let index = self.random.below(known.len());
+            if let Some(old) = known.get(index)
+                && self[process].places.get(old).is_some_and(|placement| placement.holder.is_some())
+            {
+                let locate = Request::Locate { name: old.clone() };
+                self.must(process, locate, |reply| matches!(reply, Reply::Located(Ok(_))))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At rest this is the answer.
+    fn must(
+        &mut self,
+        process: crate::world::ProcessId,
+        request: Request,
+        is_right: impl Fn(&Reply) -> bool,
+    ) -> Result<(), Violation> {
+        let timeout = Duration::from_secs(4);
+        let call = self.ask_and_keep(process, timeout, request.clone());
+        self.run_until(timeout * 2, |world| world.oracle.replies.contains_key(&call))?;
+        match self.oracle.replies.remove(&call) {
+            Some(reply) if is_right(&reply) => {}
+            reply => self.violate(format!("at rest {} answers {request:?} with {reply:?}", self[process])),
+        }
+        self.verdict()
+    }
+}

@@ -1,0 +1,98 @@
+//! The sweeps: seeds that once failed, fresh seeds, one seed in words.
+
+use std::env;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use crate::sweep::run;
+
+/// Lines of the trace that a failure prints; `SKEP_LINES` asks for more.
+const LINES: usize = 80;
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// The seeds that once failed: one a line, `#` and what it found behind it.
+fn listed() -> Vec<u64> {
+    include_str!("seeds.txt").lines().filter_map(|line| line.split('#').next()?.trim().parse().ok()).collect()
+}
+
+/// What to print of a seed that failed: it is run again, in words.
+fn story(seed: u64) -> String {
+    let told = run(seed, true, None);
+    let lines = number("SKEP_LINES").map_or(LINES, |lines| lines as usize);
+    let verdict = told.verdict.err().map_or("nothing, the second time".to_owned(), |violation| violation.0);
+    format!(
+        "{}\nseed {seed}: {verdict}\nSKEP_SEED={seed} cargo test -p skep-core --test sim replay -- --nocapture\n",
+        told.world.trace.last(lines)
+    )
+}
+
+/// Runs the seeds on two threads; the smallest that fails, and how many were run.
+fn smallest_failure(seeds: &[u64]) -> Option<u64> {
+    crate::panics::keep();
+    let next = AtomicU64::new(0);
+    let failed = Mutex::new(Vec::new());
+    let most = number("SKEP_FAILURES").unwrap_or(1) as usize;
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    let outcome = run(seed, false, None);
+                    let mut failed = failed.lock().expect("no thread panics here");
+                    if let Err(violation) = outcome.verdict {
+                        println!("seed {seed}: {violation}");
+                        failed.push(seed);
+                    }
+                    if failed.len() >= most {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no thread panics here");
+    if !failed.is_empty() {
+        println!("{} failed: {failed:?}", failed.len());
+    }
+    failed.into_iter().min()
+}
+
+#[test]
+fn seeds_that_once_failed_stay_fixed() {
+    if let Some(seed) = smallest_failure(&listed()) {
+        println!("{}", story(seed));
+        panic!("seed {seed} fails again");
+    }
+}
+
+#[test]
+fn fresh_seeds_keep_every_promise() {
+    let from = number("SKEP_FROM").unwrap_or(1);
+    let count = number("SKEP_SEEDS").unwrap_or(200);
+    let seeds: Vec<u64> = (from..from + count).collect();
+    if let Some(seed) = smallest_failure(&seeds) {
+        println!("{}", story(seed));
+        panic!("seed {seed} breaks a promise");
+    }
+}
+
+#[test]
+fn one_seed_gives_one_trace() {
+    crate::panics::keep();
+    for seed in 1..=10 {
+        let (first, second) = (run(seed, false, None), run(seed, true, None));
+        assert_eq!((first.hash, first.steps), (second.hash, second.steps), "seed {seed} differs from itself");
+    }
+}
+
+/// Prints the run of `SKEP_SEED`; does nothing without it.
+#[test]
+fn replay() {
+    if let Some(seed) = number("SKEP_SEED") {
+        crate::panics::keep();
+        println!("{}", story(seed));
+    }
+}

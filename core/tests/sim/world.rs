@@ -1,0 +1,355 @@
+//! The world of a run: one clock, one queue of what will happen, sites, processes, links.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use skep_core::event::Input;
+use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, Name, NodeName};
+use skep_core::mutant::Mutant;
+use skep_core::{Config, Instant};
+
+use crate::network::{DialId, LinkNumber, Network, Side};
+use crate::oracle::Oracle;
+use crate::process::Process;
+use crate::random::Random;
+use crate::trace::Trace;
+
+/// A place where a node can live: a name, an address, what it offers. Restarts happen at the same site.
+pub struct Site {
+    pub name: NodeName,
+    pub address: Address,
+    pub kinds: Vec<Kind>,
+    /// The process that lives here now, or lived here last.
+    pub process: Option<ProcessId>,
+    /// Without power, nothing answers, not even a kernel.
+    pub has_power: bool,
+    /// How many lives were lived here.
+    pub lives: u64,
+}
+
+/// Index of a site.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SiteId(pub usize);
+
+/// Index of a process; never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ProcessId(pub usize);
+
+/// What will happen.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// The time that `poll_timeout` named may have come.
+    Wake(ProcessId),
+    /// A connection attempt reaches its address.
+    DialArrives(DialId),
+    /// A connection attempt fails.
+    DialFails(DialId, skep_core::error::DialFailure),
+    /// An end of a link learns that the link is there.
+    EndUp(LinkNumber, Side),
+    /// An end of a link learns that the link is gone.
+    EndDown(LinkNumber, Side),
+    /// Something reaches this end of a link.
+    Arrive(LinkNumber, Side),
+    /// A kernel gives up on a connection whose path is cut.
+    Patience(LinkNumber),
+    /// A worker's start is done.
+    WorkerReady(ProcessId, Name, Epoch),
+    /// A worker has stopped, or will not.
+    WorkerEnded(ProcessId, Name, Epoch),
+    /// A worker ends by itself.
+    WorkerExits(ProcessId, Name, Epoch),
+    /// By now a call must have been answered.
+    CallDue(ProcessId, CallId),
+    /// A process starts at a site.
+    Boot(SiteId),
+    /// Discovery speaks to a process.
+    Discover(ProcessId),
+    /// A fault ends.
+    Mend(Mend),
+    /// The next fault of a random run.
+    Strike,
+    /// The next call of a random run.
+    UserCall,
+}
+
+/// How a fault ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mend {
+    Path(SiteId, SiteId),
+    Refusing(SiteId, SiteId),
+    Resetting(SiteId, SiteId),
+    Thaw(ProcessId),
+    Leave(ProcessId),
+    Break(SiteId, SiteId),
+}
+
+/// What a run is made of, apart from its faults.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub seed: u64,
+    /// Whether the trace is kept in words.
+    pub words: bool,
+    pub mutant: Option<Mutant>,
+    pub latency: (Duration, Duration),
+    /// Within which a silent death is noticed.
+    pub detection: Duration,
+    /// Checks that hold only while members are right about each other are on.
+    pub strict: bool,
+}
+
+impl Settings {
+    /// A fast network, defaults, all checks on, words kept.
+    pub fn calm(seed: u64) -> Self {
+        Self {
+            seed,
+            words: true,
+            mutant: None,
+            latency: (Duration::from_micros(50), Duration::from_micros(300)),
+            detection: Duration::from_millis(1000),
+            strict: true,
+        }
+    }
+}
+
+/// All of a run.
+pub struct World {
+    pub now: Instant,
+    pub settings: Settings,
+    pub random: Random,
+    pub sites: Vec<Site>,
+    pub processes: Vec<Process>,
+    pub network: Network,
+    pub oracle: Oracle,
+    pub trace: Trace,
+    /// Of phase two: workers and discovery do what they should.
+    pub healed: bool,
+    /// Trouble of a random run; empty while none is wanted.
+    pub plan: crate::sweep::Plan,
+    /// Addresses at which there is nobody, for discovery to name.
+    pub dead_addresses: Vec<Address>,
+    /// Of calls and workers.
+    pub next_id: u64,
+    queue: BTreeMap<(Instant, u64), Happening>,
+    queued: u64,
+    steps: u64,
+    violation: Option<String>,
+}
+
+/// A promise was broken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation(pub String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The start of all worlds, in microseconds of Unix time.
+pub const DAWN_MICROS: u64 = 1_795_000_000_000_000;
+
+impl World {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            now: Instant::from_nanos(1),
+            random: Random::new(settings.seed),
+            trace: Trace::new(settings.words),
+            oracle: Oracle::new(settings.strict),
+            settings,
+            sites: Vec::new(),
+            processes: Vec::new(),
+            network: Network::default(),
+            healed: false,
+            plan: crate::sweep::Plan::default(),
+            dead_addresses: Vec::new(),
+            next_id: 0,
+            queue: BTreeMap::new(),
+            queued: 0,
+            steps: 0,
+            violation: None,
+        }
+    }
+
+    /// Adds a site; nothing runs there yet.
+    pub fn site(&mut self, name: &str, kinds: &[&str]) -> SiteId {
+        let address = format!("10.0.0.{}:4000", self.sites.len() + 1);
+        self.sites.push(Site {
+            name: NodeName::new(name).expect("a good name"),
+            address: Address::new(address).expect("a good address"),
+            kinds: kinds.iter().map(|kind| Kind::new(kind).expect("a good kind")).collect(),
+            process: None,
+            has_power: true,
+            lives: 0,
+        });
+        SiteId(self.sites.len() - 1)
+    }
+
+    pub fn after(&mut self, pause: Duration, happening: Happening) {
+        self.at(self.now + pause, happening);
+    }
+
+    pub fn at(&mut self, when: Instant, happening: Happening) {
+        self.queued += 1;
+        self.queue.insert((when.max(self.now), self.queued), happening);
+    }
+
+    /// The promise that was broken, if one was. The first counts.
+    pub fn violate(&mut self, text: String) {
+        if self.violation.is_none() {
+            self.note(&"BROKEN", format_args!("{text}"));
+            self.violation =
+                Some(format!("at {:.6} s, step {}: {text}", self.now.as_nanos() as f64 / 1e9, self.steps));
+        }
+    }
+
+    /// # Errors
+    /// The first broken promise so far.
+    pub fn verdict(&self) -> Result<(), Violation> {
+        self.violation.clone().map_or(Ok(()), |text| Err(Violation(text)))
+    }
+
+    pub fn note(&mut self, who: &dyn fmt::Display, what: fmt::Arguments<'_>) {
+        self.trace.line(self.now, who, what);
+    }
+
+    /// Lets the next thing happen, if it happens until then.
+    ///
+    /// # Errors
+    /// The promise that it broke.
+    pub fn step(&mut self, until: Instant) -> Result<bool, Violation> {
+        let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= until) else {
+            self.now = self.now.max(until);
+            return Ok(false);
+        };
+        self.now = entry.key().0;
+        let happening = entry.remove();
+        self.steps += 1;
+        self.happen(happening);
+        self.check_copies();
+        self.verdict()?;
+        Ok(true)
+    }
+
+    /// # Errors
+    /// The first promise that was broken meanwhile.
+    pub fn run_for(&mut self, span: Duration) -> Result<(), Violation> {
+        let until = self.now + span;
+        while self.step(until)? {}
+        Ok(())
+    }
+
+    /// Runs until it is so; false if it is not so by then.
+    ///
+    /// # Errors
+    /// The first promise that was broken meanwhile.
+    pub fn run_until(&mut self, span: Duration, is_so: impl Fn(&Self) -> bool) -> Result<bool, Violation> {
+        let until = self.now + span;
+        while !is_so(self) {
+            if !self.step(until)? {
+                return Ok(is_so(self));
+            }
+        }
+        Ok(true)
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Wake(process) => self.wake(process),
+            Happening::DialArrives(dial) => self.dial_arrives(dial),
+            Happening::DialFails(dial, failure) => self.dial_fails(dial, failure),
+            Happening::EndUp(link, side) => self.end_up(link, side),
+            Happening::EndDown(link, side) => self.end_down(link, side),
+            Happening::Arrive(link, side) => self.arrive(link, side),
+            Happening::Patience(link) => self.lose_patience(link),
+            Happening::WorkerReady(process, ref name, epoch) => self.worker_ready(process, name, epoch),
+            Happening::WorkerEnded(process, ref name, epoch) => self.worker_ended(process, name, epoch),
+            Happening::WorkerExits(process, ref name, epoch) => self.worker_exits(process, name, epoch),
+            Happening::CallDue(process, call) => self.call_due(process, call),
+            Happening::Boot(site) => self.boot(site),
+            Happening::Discover(process) => self.discover(process),
+            Happening::Mend(mend) => self.mend(mend),
+            Happening::Strike => self.strike(),
+            Happening::UserCall => self.user_call(),
+        }
+    }
+
+    /// What a new process at this site is told.
+    pub fn config(&mut self, site: SiteId) -> Config {
+        let micros = DAWN_MICROS + self.now.as_nanos() / 1000;
+        // sites' wall clocks differ by some milliseconds; a life is later than the one before all the same
+        let mut life = Life(micros + site.0 as u64 * 1_777);
+        let used: BTreeSet<Life> = self.processes.iter().map(|process| process.life).collect();
+        while used.contains(&life) {
+            life.0 += 1;
+        }
+        let Site { name, address, kinds, .. } = &self.sites[site.0];
+        let cluster = ClusterName::new("sim").expect("a good name");
+        let mut config = Config::new(cluster, name.clone(), life, address.clone());
+        config.kinds = kinds.iter().map(crate::hosts::kind_config).collect();
+        config.seed = self.random.next();
+        config.epoch_floor_ms = micros / 1000;
+        config.slot_bits = 8;
+        config.detection = skep_core::config::Detection::within(self.settings.detection);
+        config.redial.max = Duration::from_secs(1);
+        config.restart_elsewhere.max = Duration::from_secs(1);
+        config.stop_grace = Duration::from_millis(500);
+        config.start_timeout = Duration::from_secs(10);
+        config.mutant = self.settings.mutant;
+        config
+    }
+
+    pub fn latency(&mut self) -> Duration {
+        let (least, most) = self.settings.latency;
+        self.random.between(least, most)
+    }
+
+    /// The process that runs at this site, frozen or not.
+    pub fn running(&self, site: SiteId) -> Option<ProcessId> {
+        self.sites[site.0].process.filter(|&process| self[process].lives())
+    }
+
+    /// All that run, frozen or not, by site.
+    pub fn all_running(&self) -> Vec<ProcessId> {
+        (0..self.sites.len()).filter_map(|site| self.running(SiteId(site))).collect()
+    }
+
+    /// All sites but those that only a twin ever lived at.
+    pub fn all_sites(&self) -> Vec<SiteId> {
+        (0..self.sites.len()).map(SiteId).collect()
+    }
+
+    pub fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+}
+
+impl std::ops::Index<ProcessId> for World {
+    type Output = Process;
+
+    fn index(&self, process: ProcessId) -> &Process {
+        &self.processes[process.0]
+    }
+}
+
+impl std::ops::IndexMut<ProcessId> for World {
+    fn index_mut(&mut self, process: ProcessId) -> &mut Process {
+        &mut self.processes[process.0]
+    }
+}
+
+/// What waits for a process that stands still.
+#[derive(Default, Debug)]
+pub struct Standstill {
+    /// Inputs that its core has not seen.
+    pub inputs: VecDeque<Input>,
+    /// What its own hosts and timers would have done.
+    pub happenings: VecDeque<Happening>,
+    /// Connections that its kernel accepted.
+    pub dials: Vec<DialId>,
+}
