@@ -173,6 +173,17 @@ fn one_more_than_the_most_is_not_let_in() {
     assert!(!ring.contains(Life(u64::MAX)));
 }
 
+#[test]
+fn the_seats_of_leavers_are_taken_again() {
+    let mut ring = Ring::new(1);
+    for life in 0..2 * Ring::MAX_MEMBERS as u64 {
+        ring.join(Life(life), 1, |_, _| {});
+        ring.leave(Life(life), |_, _| {});
+    }
+    ring.join(Life(1), 1, |_, _| {});
+    assert_eq!((ring.contains(Life(1)), ring.owner(Slot(0))), (true, Some(Life(1))));
+}
+
 /// A slot with its owner and its runner-up.
 type Row = (Slot, Option<Life>, Option<Life>);
 

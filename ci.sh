@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Every check of this repository, in the order that fails soonest, each within a time budget.
+#
+#   bash ci.sh               all of them
+#   bash ci.sh fmt clippy    only these
+#
+# SKEP_SEEDS: how many seeds the simulator's sweep plays (default 300).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-always}"
+export CARGO_INCREMENTAL=0
+target="${CARGO_TARGET_DIR:-target}"
+wanted=("$@")
+began=$SECONDS
+
+# step NAME SECONDS COMMAND...: runs it, says how long it took, and on failure what to run.
+step() {
+    local name=$1 budget=$2 start=$SECONDS status=0
+    shift 2
+    if ((${#wanted[@]})) && [[ " ${wanted[*]} " != *" $name "* ]]; then
+        return
+    fi
+    printf '\n=== %s: %s\n' "$name" "$*"
+    timeout --kill-after=10 "$budget" "$@" || status=$?
+    if ((status == 124 || status == 137)); then
+        printf '=== %s: FAILED, over its budget of %d s\n=== again: %s\n' "$name" "$budget" "$*"
+        exit 1
+    elif ((status)); then
+        printf '=== %s: FAILED with status %d after %d s\n=== again: %s\n' \
+            "$name" "$status" $((SECONDS - start)) "$*"
+        exit 1
+    fi
+    printf '=== %s: ok, %d s of %d\n' "$name" $((SECONDS - start)) "$budget"
+}
+
+# needs COMPONENT: a part of the toolchain that a minimal one lacks.
+needs() {
+    cargo "${1/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$1"
+}
+needs rustfmt
+needs clippy
+
+step fmt 60 cargo fmt --all --check
+step fetch 300 cargo fetch --locked
+step clippy 420 cargo clippy --locked --workspace --all-targets -- -D warnings
+step clippy-all-features 240 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+step no-std 120 bash core/no-std/check.sh "$target/no-std"
+step no-async-std 60 bash adapter-smol/no-async-std.sh
+step doc 180 env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
+step test 600 cargo test --locked --workspace
+step sim 300 env SKEP_SEEDS="${SKEP_SEEDS:-300}" cargo test --locked --release -p skep-core --test sim
+step demo 300 cargo run --locked --release --bin demo
+
+printf '\n=== all ok, %d s\n' $((SECONDS - began))
