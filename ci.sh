@@ -8,8 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-always}"
-export CARGO_INCREMENTAL=0
+export CARGO_INCREMENTAL=0 CARGO_NET_RETRY=5
 target="${CARGO_TARGET_DIR:-target}"
 wanted=("$@")
 began=$SECONDS
@@ -42,7 +41,7 @@ needs rustfmt
 needs clippy
 
 step fmt 60 cargo fmt --all --check
-step fetch 300 cargo fetch --locked
+step fetch 300 cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 step clippy 420 cargo clippy --locked --workspace --all-targets -- -D warnings
 step clippy-all-features 240 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 step no-std 120 bash core/no-std/check.sh "$target/no-std"
