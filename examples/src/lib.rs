@@ -3,4 +3,8 @@
 pub mod answers;
 pub mod commands;
 pub mod events;
+pub mod logging;
 pub mod options;
+pub mod page;
+pub mod process;
+pub mod prompt;
