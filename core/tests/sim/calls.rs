@@ -6,7 +6,6 @@ use skep_core::event::{Reply, Request, WorkerSpec};
 use skep_core::id::{CallId, Epoch, Kind, Name, Payload};
 use skep_core::{Input, Instant};
 
-use crate::faults::kind;
 use crate::oracle::Answer;
 use crate::process::Running;
 use crate::world::{Happening, ProcessId, World};
