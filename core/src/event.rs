@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{
     DialFailure, DrainError, LookupError, OwnerError, Refusal, RegisterError, RetireReason, UnregisterError,
 };
@@ -201,7 +203,7 @@ pub enum Request {
 }
 
 /// What a name is claimed for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum WorkerSpec {
     /// A host is chosen and starts it; it moves when it must.
     Managed {
@@ -230,7 +232,7 @@ pub enum Reply {
 }
 
 /// A registered name, as its arbiter or its replica knows it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Registration {
     /// The node that runs it.
     pub node: NodeName,
@@ -414,12 +416,12 @@ pub enum Event {
     },
     /// All that the last topology changes asked of this node is done.
     TopologySettled,
-    /// A claim for a new name reached this node, its arbiter.
+    /// A user of this node claims a name.
     Registering {
         /// Which.
         name: Name,
     },
-    /// A claim found the name taken.
+    /// A claim of this node's user found the name taken.
     AlreadyRegistered {
         /// Which.
         name: Name,

@@ -7,16 +7,21 @@
 extern crate alloc;
 
 pub mod config;
+mod discovery;
 pub mod error;
 pub mod event;
 pub mod id;
 mod machine;
+mod membership;
 #[doc(hidden)]
 pub mod mutant;
 pub mod placement;
+mod random;
 pub mod ring;
 pub mod supervisor;
 pub mod time;
+mod timer;
+mod tracker;
 pub mod wire;
 
 pub use config::Config;

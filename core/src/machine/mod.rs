@@ -1,27 +1,145 @@
 //! The one machine: its fields, and the way from an input to its outputs.
 
-use alloc::collections::VecDeque;
+mod dispatch;
+mod send;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::config::Config;
-use crate::error::ConfigError;
-use crate::event::{Input, Output};
+use crate::discovery::Book;
+use crate::error::{ConfigError, RetireReason};
+use crate::event::{Counters, Event, Input, Output, Status};
+use crate::id::{Life, Name, Revision};
+use crate::membership::{Announced, Detector, Health, Links, Record, Table};
+use crate::mutant::Mutant;
+use crate::placement::RingStrategy;
+use crate::random::Random;
+use crate::ring::Ring;
 use crate::time::Instant;
+use crate::timer::{Timer, Timers};
+use crate::tracker::{Callers, Departure, Desk, Gates, Host, Registry, Replication};
+use crate::wire::List;
 
-/// A node's whole mind.
+/// A node's whole mind: feed it [`Input`]s, carry out its [`Output`]s, in order.
 pub struct Machine {
-    outputs: VecDeque<Output>,
+    pub(crate) config: Config,
+    pub(crate) me: Life,
+    pub(crate) born: Instant,
+    pub(crate) now: Instant,
+    pub(crate) random: Random,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) timers: Timers,
+    pub(crate) counters: Counters,
+    pub(crate) retired: bool,
+
+    // membership
+    pub(crate) table: Table,
+    pub(crate) seen: BTreeMap<Life, Status>,
+    pub(crate) links: Links,
+    pub(crate) detector: Detector,
+    pub(crate) book: Book,
+    pub(crate) dial_timer: Option<Instant>,
+    pub(crate) dial_again: bool,
+    pub(crate) digests: u64,
+    pub(crate) progress_at: Instant,
+
+    // placement
+    pub(crate) ring: Ring,
+    pub(crate) strategy: RingStrategy,
+    pub(crate) gates: Gates,
+    pub(crate) unsettled: bool,
+
+    // tracker
+    pub(crate) registry: Registry,
+    pub(crate) replication: Replication,
+    pub(crate) pull_again: bool,
+    pub(crate) desk: Desk,
+    pub(crate) vacant: BTreeSet<Name>,
+    pub(crate) scan_again: bool,
+    pub(crate) host: Host,
+    pub(crate) callers: Callers,
+    pub(crate) departure: Departure,
+    pub(crate) look: BTreeSet<Name>,
+    pub(crate) conflicts: BTreeSet<Name>,
+    pub(crate) retry_set: Option<Instant>,
+    pub(crate) retry_soon: bool,
 }
 
 impl Machine {
+    /// A node that knows nobody yet. Feed it what its discovery observes, and the time.
+    ///
     /// # Errors
     /// The first mistake in `config`.
-    pub fn new(config: Config, _now: Instant) -> Result<Self, ConfigError> {
+    pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
-        Ok(Self { outputs: VecDeque::new() })
+        let me = config.life;
+        let mine = Record {
+            life: me,
+            node: config.node.clone(),
+            address: config.address.clone(),
+            weight: config.weight,
+            roles: List(config.roles.clone()),
+            kinds: List(config.kinds.iter().map(|kind| kind.kind.clone()).collect()),
+            revision: Revision(0),
+            announced: Announced::Joining,
+            health: Health::Alive,
+        };
+        let mut timers = Timers::default();
+        timers.set(now + config.form_after, Timer::Form);
+        timers.set(now + config.detection.probe_interval, Timer::Probe);
+        timers.set(now + config.digest_interval, Timer::Digest);
+        Ok(Self {
+            me,
+            born: now,
+            now,
+            random: Random::new(config.seed),
+            outputs: VecDeque::new(),
+            timers,
+            counters: Counters::default(),
+            retired: false,
+            table: Table::new(mine, config.max_members),
+            seen: BTreeMap::new(),
+            links: Links::new(me),
+            detector: Detector::default(),
+            book: Book::new(config.redial, config.max_addresses),
+            dial_timer: None,
+            dial_again: false,
+            digests: 0,
+            progress_at: now,
+            ring: Ring::new(config.slot_bits),
+            strategy: RingStrategy,
+            gates: Gates::default(),
+            unsettled: false,
+            registry: Registry::default(),
+            replication: Replication::default(),
+            pull_again: false,
+            desk: Desk::default(),
+            vacant: BTreeSet::new(),
+            scan_again: false,
+            host: Host::default(),
+            callers: Callers::default(),
+            departure: Departure::default(),
+            look: BTreeSet::new(),
+            conflicts: BTreeSet::new(),
+            retry_set: None,
+            retry_soon: false,
+            config,
+        })
     }
 
     /// Takes what happened. Infallible: what is wrong with an input is answered by an output.
-    pub fn handle(&mut self, _now: Instant, _input: Input) {}
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        if self.retired {
+            self.refuse(input);
+            return;
+        }
+        self.now = self.now.max(now);
+        if let Some(due) = self.timers.next().filter(|&due| due < self.now) {
+            self.on_gap(due);
+        }
+        self.dispatch(input);
+        self.settle();
+    }
 
     /// The next order or piece of news. Drain after every `handle`, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -30,6 +148,77 @@ impl Machine {
 
     /// When to feed [`Input::Timeout`] unless something else happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        if self.retired { None } else { self.timers.next() }
+    }
+
+    /// Works off all that the input set in motion, until nothing moves.
+    fn settle(&mut self) {
+        loop {
+            self.come_up();
+            self.settle_members();
+            self.settle_gates();
+            self.settle_names();
+            if self.retired {
+                return;
+            }
+            if !self.table.has_changed() && !self.registry.has_changed() {
+                break;
+            }
+        }
+        self.pull_missing();
+        self.flush_log();
+        self.pay_owed();
+        self.dial_due();
+        self.settle_departure();
+        self.settle_topology();
+        self.arm_retry();
+    }
+
+    /// This life is over.
+    pub(crate) fn retire(&mut self, reason: RetireReason) {
+        if self.retired {
+            return;
+        }
+        self.retired = true;
+        self.fail_all_callers();
+        self.outputs.push_back(Output::Retire(reason));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn on_timeout(&mut self) {
+        while let Some((at, timer)) = self.timers.due(self.now) {
+            match timer {
+                Timer::Form | Timer::SyncStall => {} // `come_up` looks at the time by itself
+                Timer::Probe => self.on_probe_timer(),
+                Timer::ProbeTimeout(life) => self.on_probe_timeout(life),
+                Timer::Suspicion(life) => self.on_suspicion_timer(life),
+                Timer::Inquiry(life) => self.on_inquiry_timer(life),
+                Timer::Errand(life, seq) => self.on_errand_timer(life, seq),
+                Timer::Digest => self.on_digest_timer(),
+                Timer::Dial => {
+                    self.dial_timer = None;
+                    self.dial_again = true;
+                }
+                Timer::Retry => {
+                    if self.retry_set == Some(at) {
+                        self.retry_set = None;
+                    }
+                    self.on_retry_timer();
+                }
+                Timer::CallDeadline(seq) => self.on_call_deadline(seq),
+                Timer::GrantDeadline(name) => self.on_grant_deadline(&name),
+                Timer::Takeover(name) => self.on_takeover_timer(name),
+                Timer::Restart(name) => self.on_restart_timer(&name),
+                Timer::Departure => {} // `settle_departure` looks at the time by itself
+            }
+        }
+    }
+
+    /// Whether this rule is turned off, to see that the simulator notices. Never without the feature `mutants`.
+    pub(crate) fn broken(&self, mutant: Mutant) -> bool {
+        self.config.broken(mutant)
     }
 }

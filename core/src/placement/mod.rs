@@ -1,5 +1,7 @@
 //! Where the worker of a name runs: what a strategy decides, and the strategy that follows the ring.
 
+mod ownership;
+
 use crate::id::{Life, Slot};
 use crate::ring::Ring;
 

@@ -1,0 +1,160 @@
+//! Which room an input or a message belongs to.
+
+use crate::error::{LookupError, Refusal, RegisterError, UnregisterError};
+use crate::event::{Input, Output, Reply, Request};
+use crate::id::{CallId, Life, LinkId};
+use crate::machine::Machine;
+use crate::time::Instant;
+use crate::wire::Frame;
+use crate::wire::message::{Message, Wish};
+
+impl Machine {
+    pub(super) fn dispatch(&mut self, input: Input) {
+        match input {
+            Input::LinkUp { link, way, peer } => self.on_link_up(link, way, peer),
+            Input::LinkDown { link } => self.on_link_down(link),
+            Input::DialFailed { address, failure } => self.on_dial_failed(address, failure),
+            Input::Message { link, frame } => self.on_frame(link, &frame),
+            Input::Call { call, deadline, request } => self.on_call(call, deadline, request),
+            Input::WorkerStarted { name, epoch, result } => self.on_worker_started(&name, epoch, result),
+            Input::WorkerExited { name, epoch, exit } => self.on_worker_exited(&name, epoch, exit),
+            Input::WorkerStopped { name, epoch, outcome } => self.on_worker_stopped(&name, epoch, outcome),
+            Input::Observed { source, observation } => {
+                self.book.observe(&source, observation, self.now);
+                self.dial_again = true;
+            }
+            Input::Timeout => self.on_timeout(),
+        }
+    }
+
+    fn on_call(&mut self, call: CallId, deadline: Instant, request: Request) {
+        let reply = match request {
+            Request::Register { name, worker } => {
+                return self.claim(call, deadline, name, Wish::Register(worker));
+            }
+            Request::Unregister { name } => return self.claim(call, deadline, name, Wish::Unregister),
+            Request::Locate { name } => return self.claim(call, deadline, name, Wish::Locate),
+            Request::Drain => return self.drain(call, deadline),
+            Request::Leave => return self.leave(call, deadline),
+            Request::Owner { name } => Reply::Owner(self.ownership(&name)),
+            Request::Members => Reply::Members(self.table.views()),
+            Request::Counters => Reply::Counters(self.counters()),
+        };
+        self.outputs.push_back(Output::Return { call, reply });
+    }
+
+    fn counters(&self) -> crate::event::Counters {
+        crate::event::Counters {
+            names: self.registry.len() as u64,
+            members: self.table.others().count() as u64 + 1,
+            links: self.links.len() as u64,
+            ..self.counters
+        }
+    }
+
+    /// After the end: calls are answered, links refused, the rest is late news.
+    pub(super) fn refuse(&mut self, input: Input) {
+        match input {
+            Input::Call { call, request, .. } => {
+                let reply = match request {
+                    Request::Register { .. } => Reply::Registered(Err(RegisterError::Leaving)),
+                    Request::Unregister { .. } => Reply::Unregistered(Err(UnregisterError::Leaving)),
+                    Request::Locate { .. } => Reply::Located(Err(LookupError::Leaving)),
+                    Request::Owner { name } => Reply::Owner(self.ownership(&name)),
+                    Request::Members => Reply::Members(self.table.views()),
+                    Request::Counters => Reply::Counters(self.counters()),
+                    Request::Drain => Reply::Drained(Ok(0)),
+                    Request::Leave => Reply::Left,
+                };
+                self.outputs.push_back(Output::Return { call, reply });
+            }
+            Input::LinkUp { link, .. } => {
+                self.outputs.push_back(Output::Close { link, reason: Refusal::Left })
+            }
+            Input::LinkDown { .. }
+            | Input::DialFailed { .. }
+            | Input::Message { .. }
+            | Input::WorkerStarted { .. }
+            | Input::WorkerExited { .. }
+            | Input::WorkerStopped { .. }
+            | Input::Observed { .. }
+            | Input::Timeout => {}
+        }
+    }
+
+    fn on_frame(&mut self, id: LinkId, frame: &Frame) {
+        let Some(link) = self.links.get_mut(id) else {
+            return; // it was closed while this was under way
+        };
+        link.heard = self.now;
+        let life = link.peer.life;
+        self.counters.messages_received += 1;
+        self.counters.bytes_received += frame.wire_len() as u64;
+        let message = match Message::decode(frame) {
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                self.counters.unknown_frames += 1;
+                return;
+            }
+            Err(_) => {
+                self.counters.malformed_frames += 1;
+                self.close(id, Refusal::Malformed);
+                return;
+            }
+        };
+        let serves = self.links.serves(id);
+        if serves {
+            self.on_heard(life);
+        }
+        match message {
+            Message::Goodbye(goodbye) => self.on_goodbye(id, goodbye.refusal),
+            Message::Greet(greet) if serves => self.on_greet(id, *greet),
+            Message::Greet(greet) => self.keep_early(id, greet),
+            _ if !serves => {} // parked: it will greet again
+            Message::Records(records) => self.merge_records(records.records),
+            Message::Ping(ping) => self.on_ping(id, *ping),
+            Message::Pong(pong) => self.on_pong(id, *pong),
+            Message::Digest(digest) => self.on_digest(id, *digest),
+            Message::Pull(pull) => self.on_pull(id, &pull),
+            Message::Delta(delta) => self.on_delta(id, *delta),
+            Message::Acked(acked) => self.on_acked(id, acked.position),
+            Message::Relay(relay) => self.on_relay(life, *relay),
+            request => self.on_request(life, request),
+        }
+    }
+
+    /// A letter that came by way of another member.
+    pub(super) fn on_relayed(&mut self, from: Life, frame: &Frame) {
+        match Message::decode(frame) {
+            Ok(Some(message)) => self.on_request(from, message),
+            Ok(None) => self.counters.unknown_frames += 1,
+            Err(_) => self.counters.malformed_frames += 1, // not the fault of the link that brought it
+        }
+    }
+
+    /// What may come by any way.
+    fn on_request(&mut self, from: Life, message: Message) {
+        match message {
+            Message::PingFor(question) => self.on_ping_for(from, *question),
+            Message::PongFor(answer) => self.on_pong_for(from, *answer),
+            Message::Barrier(barrier) => self.on_barrier(from, &barrier),
+            Message::BarrierAck(ack) => self.on_barrier_ack(from, *ack),
+            Message::Claim(claim) => self.on_claim(from, *claim),
+            Message::ClaimReply(reply) => self.on_claim_reply(from, *reply),
+            Message::StartOrder(order) => self.on_start_order(from, *order),
+            Message::StartReport(report) => self.on_start_report(from, *report),
+            Message::StopOrder(order) => self.on_stop_order(from, &order),
+            Message::StopReport(report) => self.on_stop_report(from, &report),
+            Message::Greet(_)
+            | Message::Goodbye(_)
+            | Message::Records(_)
+            | Message::Ping(_)
+            | Message::Pong(_)
+            | Message::Digest(_)
+            | Message::Pull(_)
+            | Message::Delta(_)
+            | Message::Acked(_)
+            | Message::Relay(_) => self.counters.malformed_frames += 1, // these travel on their own link only
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What follows when records changed: the word is passed on, the ring is moved, the rest of the house is told.
+
+use alloc::vec::Vec;
+
+use super::{Announced, Health, Record};
+use crate::error::Refusal;
+use crate::event::{Event, Status, TopologyChange};
+use crate::id::NodeName;
+use crate::machine::Machine;
+use crate::timer::Timer;
+use crate::wire::List;
+use crate::wire::message::Records;
+
+impl Machine {
+    /// Works off all changes of the member table.
+    pub(crate) fn settle_members(&mut self) {
+        while self.table.has_changed() {
+            let changed = self.table.take_changed();
+            let records: Vec<Record> =
+                changed.iter().filter_map(|&life| self.table.of(life).cloned()).collect();
+            self.pass_on(&records);
+            let (mut joined, mut left) = (Vec::new(), Vec::new());
+            let mut live_changed = false;
+            for record in &records {
+                let before = self.seen.insert(record.life, record.status());
+                live_changed |= before.is_none_or(|status| status == Status::Down) != record.is_down();
+                match (self.ring.contains(record.life), record.is_in_ring()) {
+                    (false, true) => {
+                        let unknown = before.is_none_or(|status| status == Status::Down);
+                        joined.push((record.life, record.weight, unknown && record.life != self.me));
+                    }
+                    (true, false) => left.push(record.life),
+                    (true, true) | (false, false) => {}
+                }
+                self.on_status(record, before);
+            }
+            if live_changed {
+                self.watch();
+            }
+            self.move_ring(&joined, &left);
+            self.pull_again = true;
+        }
+    }
+
+    fn pass_on(&mut self, records: &[Record]) {
+        let links: Vec<_> = self.links.serving().map(|(_, id)| id).collect();
+        for link in links {
+            self.send(link, Records { records: List(records.to_vec()) });
+        }
+    }
+
+    fn on_status(&mut self, record: &Record, before: Option<Status>) {
+        let (life, node) = (record.life, record.node.clone());
+        let status = record.status();
+        if record.health == Health::Suspect && status != Status::Down && life != self.me {
+            self.await_refutation(record);
+        } else {
+            self.detector.suspects.remove(&life);
+        }
+        if before == Some(status) {
+            return;
+        }
+        if life != self.me && status != Status::Down && before.is_none_or(|before| before == Status::Down) {
+            // Both ends learn of each other at about the same time: the lower life dials at once, the other waits.
+            let wait = if self.me < life { core::time::Duration::ZERO } else { self.config.redial.min * 2 };
+            self.book.belongs_to(&record.address, life, self.now + wait);
+            self.dial_again = true;
+        }
+        let was_in_ring = matches!(before, Some(Status::Up | Status::Suspect));
+        match status {
+            Status::Joining => {}
+            Status::Up => {
+                self.event(Event::MemberUp { node: node.clone(), life });
+                if !was_in_ring {
+                    self.topology(TopologyChange::NodeUp, node);
+                }
+            }
+            Status::Suspect => self.event(Event::MemberSuspect { node, life }),
+            Status::Leaving => {
+                self.event(Event::MemberLeaving { node: node.clone(), life });
+                if was_in_ring {
+                    self.topology(TopologyChange::NodeLeaving, node);
+                }
+            }
+            Status::Down => self.on_member_down(record, was_in_ring),
+        }
+    }
+
+    fn await_refutation(&mut self, record: &Record) {
+        let known = self.detector.suspects.get(&record.life);
+        if known.is_some_and(|&(revision, _)| revision == record.revision) {
+            return;
+        }
+        let until = self.now + self.config.detection.suspicion * self.detector.patience();
+        self.detector.suspects.insert(record.life, (record.revision, until));
+        self.timers.set(until, Timer::Suspicion(record.life));
+    }
+
+    fn on_member_down(&mut self, record: &Record, was_in_ring: bool) {
+        let (life, node) = (record.life, record.node.clone());
+        self.detector.inquiries.remove(&life);
+        self.answer_errands(life, false);
+        if matches!(record.announced, Announced::Left) || record.health == Health::Replaced {
+            self.book.release(life);
+        }
+        if life == self.me {
+            return; // we left; a rumour of our death would have been refuted
+        }
+        let evidence = record.evidence().expect("a member that is down is down for a reason");
+        self.event(Event::MemberDown { node: node.clone(), life, evidence });
+        if was_in_ring {
+            self.topology(TopologyChange::NodeDown, node.clone());
+        }
+        if let Some(link) = self.links.to(life) {
+            // A half-open link would never tell; a live peer hears of it, dials again and refutes.
+            let refusal = if record.announced == Announced::Left { Refusal::Left } else { Refusal::Stalled };
+            self.close(link, refusal);
+        }
+        self.on_life_down(life);
+        self.examine_parked(&node);
+    }
+
+    fn topology(&mut self, change: TopologyChange, node: NodeName) {
+        self.unsettled = true;
+        self.event(Event::TopologyChanged { change, node });
+    }
+}

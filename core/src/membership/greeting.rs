@@ -1,0 +1,83 @@
+//! The first words on a link, and when a joining node has heard enough to come up.
+
+use super::links::Link;
+use super::{Announced, Health};
+use crate::error::Refusal;
+use crate::event::Event;
+use crate::id::LinkId;
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::timer::Timer;
+use crate::wire::List;
+use crate::wire::message::{Greet, Records};
+
+impl Machine {
+    /// Tells the peer all that we know of members, and how far we have each log.
+    pub(crate) fn greet(&mut self, id: LinkId) {
+        let positions =
+            if self.broken(Mutant::NoResyncOnLinkUp) { List::default() } else { self.positions() };
+        self.send(id, Greet { records: List(self.table.all()), positions });
+    }
+
+    pub(crate) fn on_greet(&mut self, id: LinkId, greet: Greet) {
+        let Some(life) = self.links.get(id).map(|link| link.peer.life) else {
+            return;
+        };
+        self.merge_records(greet.records);
+        if self.table.of(life).is_none() {
+            self.close(id, Refusal::Full);
+            return;
+        }
+        let positions: alloc::collections::BTreeMap<_, _> = greet.positions.into_iter().collect();
+        let ours = positions.get(&self.me).copied().unwrap_or(0).min(self.registry.position(self.me));
+        self.replication.on_acked(life, ours);
+        let link = self.links.get_mut(id).expect("it was just found");
+        link.greeted = positions.clone();
+        link.theirs = Some(positions);
+        link.sent = ours;
+        link.acked = ours;
+        link.told = 0;
+        self.progress_at = self.now;
+        self.pull_again = true;
+        self.on_contact(life);
+    }
+
+    /// All records, to a peer whose table differs.
+    pub(crate) fn send_all_records(&mut self, id: LinkId) {
+        let records = List(self.table.all());
+        self.send(id, Records { records });
+    }
+
+    /// Comes up when there is nothing left to wait for.
+    pub(crate) fn come_up(&mut self) {
+        if self.table.mine().announced != Announced::Joining {
+            return;
+        }
+        if !self.is_ready() {
+            self.timers.set(self.progress_at + self.config.sync_stall, Timer::SyncStall);
+            return;
+        }
+        self.table.announce(Announced::Up);
+        let up = self.table.iter().filter(|record| record.is_in_ring()).count();
+        self.event(Event::Formed { up });
+    }
+
+    fn is_ready(&self) -> bool {
+        let healthy = |life| self.table.of(life).is_none_or(|record| record.health == Health::Alive);
+        let mut linked = self.links.serving().filter(|&(life, _)| healthy(life));
+        let synced = |(_, id)| self.links.get(id).is_some_and(|link| self.is_synced(link));
+        match linked.next() {
+            None => self.now.since(self.born) >= self.config.form_after,
+            Some(_) if self.broken(Mutant::UpBeforeSync) => true,
+            Some(first) => {
+                let stalled = self.now.since(self.progress_at) >= self.config.sync_stall;
+                stalled || (synced(first) && linked.all(synced))
+            }
+        }
+    }
+
+    fn is_synced(&self, link: &Link) -> bool {
+        link.theirs.is_some()
+            && link.greeted.iter().all(|(&origin, &position)| self.registry.position(origin) >= position)
+    }
+}

@@ -1,0 +1,247 @@
+//! Links as they come and go, which of two survives, who is refused one, and when to dial.
+
+use alloc::boxed::Box;
+
+use super::links::Settled;
+use super::{Health, Merged, Record};
+use crate::error::{DialFailure, Refusal, RetireReason};
+use crate::event::{Event, Output, Way};
+use crate::id::{Address, Life, LinkId};
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::timer::Timer;
+use crate::wire::Hello;
+use crate::wire::message::Goodbye;
+
+/// What to do about a peer that introduces itself.
+enum Verdict {
+    Admit,
+    Refuse(Refusal),
+    /// Its name belongs to a member that may be dead: ask, and let the link wait.
+    AskAbout(Life),
+    /// It is we who must not be here.
+    Retire(RetireReason),
+}
+
+impl Machine {
+    pub(crate) fn on_link_up(&mut self, id: LinkId, way: Way, peer: Hello) {
+        if let Way::Dialled(address) = &way {
+            self.book.reached(address);
+        }
+        self.links.insert(id, way, peer, self.now);
+        self.examine(id);
+    }
+
+    /// Lets a link in, refuses it, or leaves it parked.
+    pub(crate) fn examine(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(id) else {
+            return;
+        };
+        match self.judge(&link.peer) {
+            Verdict::Admit => self.admit(id),
+            Verdict::Refuse(refusal) => self.close(id, refusal),
+            Verdict::AskAbout(rival) => self.inquire(rival, Health::Replaced),
+            Verdict::Retire(reason) => self.retire(reason),
+        }
+    }
+
+    fn judge(&self, peer: &Hello) -> Verdict {
+        if peer.life.tag() == self.me.tag() && peer.life != self.me {
+            return if peer.life > self.me {
+                Verdict::Refuse(Refusal::TagClash)
+            } else {
+                Verdict::Retire(RetireReason::TagClash)
+            };
+        }
+        if peer.node == self.config.node && !self.broken(Mutant::TwinAdmitted) {
+            return if peer.life > self.me {
+                Verdict::Refuse(Refusal::NameInUse { address: self.config.address.clone() })
+            } else {
+                let (node, address) = (peer.node.clone(), peer.address.clone());
+                Verdict::Retire(RetireReason::NameInUse { node, address })
+            };
+        }
+        if self.table.of(peer.life).is_none()
+            && let Some(twin) = self.table.others().find(|record| record.life.tag() == peer.life.tag())
+            && peer.life > twin.life
+        {
+            return Verdict::Refuse(Refusal::TagClash);
+        }
+        let mut rivals =
+            self.table.others().filter(|record| record.node == peer.node && record.life < peer.life);
+        match rivals.next() {
+            Some(rival) if !self.broken(Mutant::TwinAdmitted) => Verdict::AskAbout(rival.life),
+            Some(_) | None => Verdict::Admit,
+        }
+    }
+
+    fn admit(&mut self, id: LinkId) {
+        match self.links.settle(id) {
+            Settled::Only => self.links.serve(id),
+            Settled::Replaces(old) => {
+                self.links.serve(id);
+                if !self.broken(Mutant::DuplicateLinkKept) {
+                    self.close(old, Refusal::Duplicate);
+                }
+            }
+            Settled::Loses => {
+                if !self.broken(Mutant::DuplicateLinkKept) {
+                    self.close(id, Refusal::Duplicate);
+                }
+                return;
+            }
+        }
+        self.greet(id);
+        let link = self.links.get_mut(id).expect("it was just admitted");
+        if let Some(greet) = link.early.take() {
+            self.on_greet(id, *greet);
+        }
+    }
+
+    /// Tells the peer why, and ends the link.
+    pub(crate) fn close(&mut self, id: LinkId, refusal: Refusal) {
+        self.send(id, Goodbye { refusal: refusal.clone() });
+        self.outputs.push_back(Output::Close { link: id, reason: refusal.clone() });
+        let Some((link, served)) = self.links.remove(id) else {
+            return;
+        };
+        if let Way::Dialled(address) = &link.way {
+            match &refusal {
+                Refusal::Duplicate | Refusal::Stalled => {
+                    let jitter = self.random.next();
+                    self.book.failed(address, self.now, jitter);
+                }
+                _ => self.book.unwanted(address, self.now),
+            }
+            self.dial_again = true;
+        }
+        if !matches!(refusal, Refusal::Duplicate | Refusal::Left | Refusal::Stalled) {
+            self.event(Event::LinkRefused { address: link.peer.address.clone(), refusal });
+        }
+        if served {
+            self.on_unlinked(link.peer.life);
+        }
+    }
+
+    pub(crate) fn on_goodbye(&mut self, id: LinkId, refusal: Refusal) {
+        let Some((link, served)) = self.links.remove(id) else {
+            return;
+        };
+        self.outputs.push_back(Output::Close { link: id, reason: refusal.clone() });
+        if let Way::Dialled(address) = &link.way {
+            let jitter = self.random.next();
+            match &refusal {
+                Refusal::Duplicate | Refusal::Stalled => self.book.failed(address, self.now, jitter),
+                _ => self.book.unwanted(address, self.now),
+            }
+            self.dial_again = true;
+        }
+        if served {
+            self.on_unlinked(link.peer.life);
+        }
+        match refusal {
+            Refusal::NameInUse { address } if link.peer.node == self.config.node || link.theirs.is_none() => {
+                self.retire(RetireReason::NameInUse { node: self.config.node.clone(), address });
+            }
+            Refusal::TagClash => self.retire(RetireReason::TagClash),
+            Refusal::Duplicate | Refusal::Left | Refusal::Stalled => {}
+            refusal => self.event(Event::LinkRefused { address: link.peer.address, refusal }),
+        }
+    }
+
+    pub(crate) fn on_link_down(&mut self, id: LinkId) {
+        let Some((link, served)) = self.links.remove(id) else {
+            return;
+        };
+        let life = link.peer.life;
+        if let Way::Dialled(address) = &link.way
+            && link.theirs.is_none()
+        {
+            let jitter = self.random.next();
+            self.book.failed(address, self.now, jitter);
+            self.dial_again = true;
+        }
+        if served {
+            if self.table.is_live(life) && !self.broken(Mutant::NoRedial) {
+                self.book.lost(&link.peer.address, self.now);
+            }
+            self.on_unlinked(life);
+        }
+    }
+
+    /// There is no link to this life any more.
+    fn on_unlinked(&mut self, life: Life) {
+        self.dial_again = true;
+        self.answer_errands(life, false);
+        self.witness_is_gone(life);
+        self.replication.drop_pulls(life);
+        self.callers_lost(life);
+        self.pull_again = true;
+    }
+
+    pub(crate) fn on_dial_failed(&mut self, address: Address, failure: DialFailure) {
+        self.dial_again = true;
+        if let DialFailure::Handshake(refusal) = failure {
+            let transient = matches!(refusal, Refusal::Duplicate | Refusal::Stalled);
+            if transient {
+                let jitter = self.random.next();
+                self.book.failed(&address, self.now, jitter);
+            } else {
+                self.book.unwanted(&address, self.now);
+                if refusal != Refusal::Ourselves {
+                    self.event(Event::LinkRefused { address, refusal });
+                }
+            }
+            return;
+        }
+        let jitter = self.random.next();
+        self.book.failed(&address, self.now, jitter);
+        if failure != DialFailure::Refused || self.broken(Mutant::EvidenceIgnored) {
+            return;
+        }
+        let unlinked = |record: &&Record| record.address == address && self.links.to(record.life).is_none();
+        let dead: alloc::vec::Vec<Life> =
+            self.table.others().filter(unlinked).map(|record| record.life).collect();
+        for life in dead {
+            self.inquire(life, Health::Refused);
+        }
+    }
+
+    /// Dials what is due, and sets the timer for what is not.
+    pub(crate) fn dial_due(&mut self) {
+        if !core::mem::take(&mut self.dial_again) {
+            return;
+        }
+        let mine = self.config.address.clone();
+        let (links, table) = (&self.links, &self.table);
+        let skip = |address: &Address, member: Option<Life>| {
+            *address == mine || member.is_some_and(|life| links.to(life).is_some()) || links.reaches(address)
+        };
+        let due = self.book.take_due(self.now, skip);
+        if let Some(next) = self.book.next_due(skip).filter(|&next| next > self.now) {
+            if let Some(set) = self.dial_timer.replace(next) {
+                self.timers.cancel(set, Timer::Dial);
+            }
+            self.timers.set(next, Timer::Dial);
+        }
+        debug_assert!(table.of(self.me).is_some(), "we are in our own table");
+        due.into_iter().for_each(|address| self.outputs.push_back(Output::Dial { address }));
+    }
+
+    /// Takes records from a peer.
+    pub(crate) fn merge_records(&mut self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            match self.table.merge(&record) {
+                Merged::Refuted => self.on_refuted(),
+                Merged::Known | Merged::Changed | Merged::Full => {}
+            }
+        }
+    }
+
+    /// Keeps a greeting that came before its link was let in.
+    pub(crate) fn keep_early(&mut self, id: LinkId, greet: Box<crate::wire::message::Greet>) {
+        if let Some(link) = self.links.get_mut(id) {
+            link.early = Some(greet);
+        }
+    }
+}

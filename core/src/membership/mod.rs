@@ -1,0 +1,16 @@
+//! Who is in the cluster: records and how they merge, links, joining, suspicion, death and its proof.
+
+mod change;
+mod detector;
+mod evidence;
+mod greeting;
+mod linking;
+mod links;
+mod probing;
+mod record;
+mod table;
+
+pub(crate) use detector::Detector;
+pub(crate) use links::Links;
+pub(crate) use record::{Announced, Health, Record};
+pub(crate) use table::{Merged, Table};

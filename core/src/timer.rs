@@ -1,0 +1,67 @@
+//! What is to happen when: an ordered set of deadlines.
+
+use alloc::collections::BTreeSet;
+
+use crate::id::{Life, Name};
+use crate::time::Instant;
+
+/// Something to look at when its time has come. Whoever is looked at checks whether it still matters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Timer {
+    /// Alone for long enough?
+    Form,
+    /// The sync makes no progress?
+    SyncStall,
+    /// Probe all subjects.
+    Probe,
+    /// A direct or indirect probe of this subject is over.
+    ProbeTimeout(Life),
+    /// A suspected member had its chance.
+    Suspicion(Life),
+    /// The asked observers had their time.
+    Inquiry(Life),
+    /// We asked this subject on behalf of others, who want an answer now.
+    Errand(Life, u64),
+    /// Compare positions with the next linked member.
+    Digest,
+    /// Dial what is due.
+    Dial,
+    /// Send again what was not answered.
+    Retry,
+    /// A user's call ends.
+    CallDeadline(u64),
+    /// A claim's caller has gone, here at its arbiter; or a start took too long.
+    GrantDeadline(Name),
+    /// A departing node looks at how far it is.
+    Departure,
+    /// The next attempt of a takeover.
+    Takeover(Name),
+    /// A worker that ended is to run again.
+    Restart(Name),
+}
+
+/// Deadlines in order; equal ones in the order of their kind.
+#[derive(Debug, Default)]
+pub(crate) struct Timers(BTreeSet<(Instant, Timer)>);
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
+        self.0.insert((at, timer));
+    }
+
+    pub(crate) fn cancel(&mut self, at: Instant, timer: Timer) {
+        self.0.remove(&(at, timer));
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.first().map(|(at, _)| *at)
+    }
+
+    /// The next timer that is due, removed.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<(Instant, Timer)> {
+        if self.next()? > now {
+            return None;
+        }
+        self.0.pop_first()
+    }
+}

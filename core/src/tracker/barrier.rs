@@ -1,0 +1,216 @@
+//! Gained slots stay closed until all who may still act by an older ring have agreed to the new one.
+//!
+//! A gate is passed when every member not down has said "my ring is yours" since the gain. For any two live
+//! members and any slot: one serves it only after the other agreed, at some moment since, that it is the owner;
+//! from that moment the other serves it only after a gain of its own, to which the one must agree in turn, and
+//! so has stopped. With the agreement come the positions of all logs and the unrecorded starts, so that the new
+//! owner knows all that the old one knew.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::id::{Life, Slot};
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::ring::SlotSet;
+use crate::wire::List;
+use crate::wire::message::{Barrier, BarrierAck, MAX_STARTS, StartReport};
+
+/// Which slots are closed, and for whose word.
+#[derive(Debug, Default)]
+pub(crate) struct Gates {
+    generation: u64,
+    gates: Vec<Gate>,
+    /// Who asked for our word while our ring was another, with its latest question.
+    asked: BTreeMap<Life, Barrier>,
+    /// Starts that were reported for slots still closed.
+    pub(super) stashed: Vec<(Life, StartReport)>,
+}
+
+/// Slots gained by one change of the ring.
+#[derive(Debug)]
+struct Gate {
+    generation: u64,
+    slots: SlotSet,
+    waiting: BTreeSet<Life>,
+    /// How far those who answered had each log.
+    needed: BTreeMap<Life, BTreeMap<Life, u64>>,
+}
+
+impl Gates {
+    pub(crate) fn is_open(&self, slot: Slot) -> bool {
+        !self.gates.iter().any(|gate| gate.slots.contains(slot))
+    }
+
+    pub(crate) fn are_passed(&self) -> bool {
+        self.gates.is_empty()
+    }
+
+    fn waiting(&self) -> BTreeSet<Life> {
+        self.gates.iter().flat_map(|gate| gate.waiting.iter().copied()).collect()
+    }
+}
+
+impl Machine {
+    /// Whether this node is the arbiter of a slot by its own view; the gate may still be closed.
+    pub(crate) fn owns(&self, slot: Slot) -> bool {
+        self.ring.owner(slot) == Some(self.me)
+    }
+
+    /// Moves members in and out of the ring, and closes what we gain. A member that `was_unknown` may bring a
+    /// registry of its own, from the other side of a cut: then all our slots wait for its log.
+    pub(crate) fn move_ring(&mut self, joined: &[(Life, u16, bool)], left: &[Life]) {
+        if joined.is_empty() && left.is_empty() {
+            return;
+        }
+        let me = self.me;
+        let mut gained = SlotSet::new(self.config.slot_bits);
+        for &(life, weight, _) in joined {
+            self.ring.join(life, weight, |slot, _| {
+                if life == me {
+                    gained.insert(slot);
+                } else {
+                    gained.remove(slot);
+                }
+            });
+        }
+        for &life in left {
+            self.ring.leave(life, |slot, heir| {
+                if heir == Some(me) {
+                    gained.insert(slot);
+                } else {
+                    gained.remove(slot);
+                }
+            });
+        }
+        self.gates.generation += 1;
+        let generation = self.gates.generation;
+        let others: BTreeSet<Life> = self.table.others().map(|record| record.life).collect();
+        let skip = self.broken(Mutant::BarrierSkipped);
+        if !gained.is_empty() && !skip {
+            self.gates.gates.push(Gate {
+                generation,
+                slots: gained,
+                waiting: others.clone(),
+                needed: BTreeMap::new(),
+            });
+        }
+        let strangers: BTreeSet<Life> = joined
+            .iter()
+            .filter(|(life, _, unknown)| *unknown && *life != me)
+            .map(|&(life, ..)| life)
+            .collect();
+        if !strangers.is_empty() && self.ring.contains(me) && !skip {
+            let mut mine = SlotSet::new(self.config.slot_bits);
+            for slot in
+                (0..self.ring.slot_count()).map(Slot).filter(|&slot| self.ring.owner(slot) == Some(me))
+            {
+                mine.insert(slot);
+            }
+            self.gates.gates.push(Gate {
+                generation,
+                slots: mine,
+                waiting: strangers,
+                needed: BTreeMap::new(),
+            });
+        }
+        self.scan_again = true;
+        self.on_ring_moved();
+        self.ask_barrier(None);
+    }
+
+    /// Asks those whose word is missing, or only `whom`.
+    pub(crate) fn ask_barrier(&mut self, whom: Option<Life>) {
+        let barrier = Barrier { generation: self.gates.generation, ring_hash: self.ring.hash() };
+        for life in self.gates.waiting() {
+            if whom.is_none_or(|whom| whom == life) {
+                self.send_to(life, barrier.clone());
+            }
+        }
+    }
+
+    pub(crate) fn on_barrier(&mut self, from: Life, barrier: &Barrier) {
+        if barrier.ring_hash == self.ring.hash() || self.broken(Mutant::BarrierIgnoresRing) {
+            self.gates.asked.remove(&from);
+            self.acknowledge(from, barrier.generation);
+            return;
+        }
+        self.gates.asked.insert(from, barrier.clone());
+        if let Some(link) = self.links.to(from) {
+            self.send_all_records(link);
+        }
+    }
+
+    fn acknowledge(&mut self, to: Life, generation: u64) {
+        let positions =
+            if self.broken(Mutant::NoPositionsInBarrier) { List::default() } else { self.positions() };
+        let mut starts = List::<StartReport, MAX_STARTS>::default();
+        if !self.broken(Mutant::ForgetUnrecordedStarts) {
+            let unrecorded = self.unrecorded_for(to);
+            starts.extend(unrecorded.into_iter().take(MAX_STARTS)); // the host reports the rest by itself
+        }
+        self.send_to(to, BarrierAck { generation, positions, starts });
+    }
+
+    pub(crate) fn on_barrier_ack(&mut self, from: Life, ack: BarrierAck) {
+        let positions: BTreeMap<Life, u64> = ack.positions.into_iter().collect();
+        for gate in self.gates.gates.iter_mut().filter(|gate| gate.generation <= ack.generation) {
+            if gate.waiting.remove(&from) {
+                gate.needed.insert(from, positions.clone());
+            }
+        }
+        if let Some(theirs) = self.links.of_mut(from).and_then(|link| link.theirs.as_mut()) {
+            for (&origin, &position) in &positions {
+                let known = theirs.entry(origin).or_default();
+                *known = position.max(*known);
+            }
+        }
+        self.pull_again = true;
+        for report in ack.starts {
+            self.on_start_report(from, report);
+        }
+    }
+
+    /// Opens the gates that are passed, and answers those whose ring is ours by now.
+    pub(crate) fn settle_gates(&mut self) {
+        let hash = self.ring.hash();
+        let agreed: Vec<(Life, u64)> = self
+            .gates
+            .asked
+            .iter()
+            .filter(|(_, barrier)| barrier.ring_hash == hash)
+            .map(|(&life, barrier)| (life, barrier.generation))
+            .collect();
+        for (life, generation) in agreed {
+            self.gates.asked.remove(&life);
+            self.acknowledge(life, generation);
+        }
+        if self.gates.gates.is_empty() {
+            return;
+        }
+        let (table, registry) = (&self.table, &self.registry);
+        let before = self.gates.gates.len();
+        self.gates.gates.retain_mut(|gate| {
+            gate.waiting.retain(|&life| table.is_live(life));
+            gate.needed.retain(|&life, _| table.is_live(life));
+            let has = |(&origin, &position): (&Life, &u64)| registry.position(origin) >= position;
+            !(gate.waiting.is_empty() && gate.needed.values().flatten().all(has))
+        });
+        if self.gates.gates.len() < before {
+            self.on_gate_passed();
+        }
+    }
+
+    fn on_gate_passed(&mut self) {
+        self.scan_again = true;
+        for (host, report) in core::mem::take(&mut self.gates.stashed) {
+            self.on_start_report(host, report);
+        }
+        self.serve_queued();
+    }
+
+    /// A life is down: its question needs no answer.
+    pub(crate) fn drop_question(&mut self, life: Life) {
+        self.gates.asked.remove(&life);
+    }
+}

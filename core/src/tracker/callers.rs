@@ -1,0 +1,218 @@
+//! The calls of this node's own users, from their start to their one answer.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::desk::Client;
+use crate::error::{LookupError, RegisterError, UnregisterError};
+use crate::event::{Event, Output, Registration, Reply};
+use crate::id::{CallId, ClaimId, Life, Name};
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::time::Instant;
+use crate::timer::Timer;
+use crate::wire::message::{Claim, ClaimReply, Verdict, Wish};
+
+/// After an arbiter said that it is none, views settle within a few messages.
+const SOON: Duration = Duration::from_millis(10);
+
+/// All calls that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Callers {
+    seq: u64,
+    waiting: BTreeMap<u64, Caller>,
+}
+
+/// One call that waits.
+#[derive(Clone, Debug)]
+struct Caller {
+    call: CallId,
+    deadline: Instant,
+    name: Name,
+    wish: Wish,
+    /// To whom it went last, and when to try again.
+    sent: Option<Life>,
+    again: Instant,
+    tries: u32,
+}
+
+impl Callers {
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+impl Machine {
+    /// A user wants something of a name's arbiter.
+    pub(crate) fn claim(&mut self, call: CallId, deadline: Instant, name: Name, wish: Wish) {
+        if let Wish::Register(_) = &wish {
+            self.event(Event::Registering { name: name.clone() });
+        }
+        if self.callers.waiting.len() >= self.config.max_claims {
+            self.return_verdict(call, &name, &wish, 0, Verdict::Busy);
+            return;
+        }
+        self.callers.seq += 1;
+        let seq = self.callers.seq;
+        let caller = Caller { call, deadline, name, wish, sent: None, again: self.now, tries: 0 };
+        self.callers.waiting.insert(seq, caller);
+        self.timers.set(deadline, Timer::CallDeadline(seq));
+        self.try_claim(seq);
+    }
+
+    fn try_claim(&mut self, seq: u64) {
+        let retry_after = self.config.retry_after;
+        let now = self.now;
+        let Some(caller) = self.callers.waiting.get_mut(&seq) else {
+            return;
+        };
+        caller.again = now + retry_after;
+        if caller.tries > 0 && self.config.broken(Mutant::NoRetryOfClaims) {
+            return;
+        }
+        let Some(arbiter) = self.ring.owner(self.ring.slot_of(&caller.name)) else {
+            return; // nobody is up yet; the ring will move
+        };
+        caller.sent = Some(arbiter);
+        caller.tries += 1;
+        let Caller { deadline, name, wish, .. } = caller.clone();
+        let id = ClaimId { life: self.me, seq };
+        if arbiter == self.me {
+            self.take_claim(Client { id, from: self.me }, name, wish, deadline);
+            return;
+        }
+        let remaining_ms = u64::try_from(deadline.since(self.now).as_millis()).unwrap_or(u64::MAX);
+        if !self.send_to(arbiter, Claim { id, name, wish, remaining_ms }) {
+            self.lose_claim(seq);
+        }
+    }
+
+    fn lose_claim(&mut self, seq: u64) {
+        let again = self.now + SOON;
+        if let Some(caller) = self.callers.waiting.get_mut(&seq) {
+            caller.sent = None;
+            caller.again = again;
+            self.retry_soon = true;
+        }
+    }
+
+    /// Claims whose arbiter is another now are sent there.
+    pub(super) fn resend_claims(&mut self) {
+        let ring = &self.ring;
+        let moved = self.callers.waiting.iter().filter(|(_, caller)| {
+            caller.sent.is_none() || ring.owner(ring.slot_of(&caller.name)) != caller.sent
+        });
+        for seq in moved.map(|(&seq, _)| seq).collect::<Vec<_>>() {
+            self.try_claim(seq);
+        }
+    }
+
+    pub(super) fn retry_claims(&mut self) {
+        let now = self.now;
+        let due = self.callers.waiting.iter().filter(|(_, caller)| caller.again <= now);
+        for seq in due.map(|(&seq, _)| seq).collect::<Vec<_>>() {
+            self.try_claim(seq);
+        }
+    }
+
+    /// The link to this life is gone: what was sent there may be lost.
+    pub(crate) fn callers_lost(&mut self, life: Life) {
+        let lost = self.callers.waiting.iter().filter(|(_, caller)| caller.sent == Some(life));
+        for seq in lost.map(|(&seq, _)| seq).collect::<Vec<_>>() {
+            self.lose_claim(seq);
+        }
+    }
+
+    pub(crate) fn on_claim_reply(&mut self, from: Life, reply: ClaimReply) {
+        if reply.id.life != self.me {
+            return;
+        }
+        if let Verdict::Stale = reply.verdict {
+            let current =
+                self.callers.waiting.get(&reply.id.seq).is_some_and(|caller| caller.sent == Some(from));
+            if current {
+                self.lose_claim(reply.id.seq);
+            }
+            return;
+        }
+        self.conclude_claim(reply.id.seq, reply.verdict);
+    }
+
+    /// We were the arbiter when we asked ourselves, and are no longer.
+    pub(super) fn callers_stale(&mut self, seq: u64) {
+        self.lose_claim(seq);
+    }
+
+    /// The arbiter has spoken.
+    pub(super) fn conclude_claim(&mut self, seq: u64, verdict: Verdict) {
+        if let Verdict::Registered { origin, seq, entry } | Verdict::Unregistered { origin, seq, entry } =
+            &verdict
+        {
+            self.keep_copy(*origin, *seq, entry.clone());
+        }
+        let Some(caller) = self.callers.waiting.remove(&seq) else {
+            return; // it was answered already, or gave up
+        };
+        self.timers.cancel(caller.deadline, Timer::CallDeadline(seq));
+        self.return_verdict(caller.call, &caller.name, &caller.wish, caller.tries, verdict);
+    }
+
+    pub(crate) fn on_call_deadline(&mut self, seq: u64) {
+        self.conclude_claim(seq, Verdict::TooLate);
+    }
+
+    /// This life is over.
+    pub(crate) fn fail_all_callers(&mut self) {
+        for (_, caller) in core::mem::take(&mut self.callers.waiting) {
+            let reply = match caller.wish {
+                Wish::Register(_) => Reply::Registered(Err(RegisterError::Leaving)),
+                Wish::Unregister => Reply::Unregistered(Err(UnregisterError::Leaving)),
+                Wish::Locate => Reply::Located(Err(LookupError::Leaving)),
+            };
+            self.outputs.push_back(Output::Return { call: caller.call, reply });
+        }
+        self.fail_departure();
+    }
+
+    fn return_verdict(&mut self, call: CallId, name: &Name, wish: &Wish, tries: u32, verdict: Verdict) {
+        let reply = match wish {
+            Wish::Register(_) => Reply::Registered(self.registered(name, verdict)),
+            Wish::Unregister => Reply::Unregistered(match verdict {
+                Verdict::Unregistered { .. } => Ok(()),
+                Verdict::NotFound if tries > 1 => Ok(()), // an earlier try did it
+                Verdict::NotFound => Err(UnregisterError::NotFound),
+                Verdict::Busy => Err(UnregisterError::Busy),
+                _ => Err(UnregisterError::Timeout),
+            }),
+            Wish::Locate => Reply::Located(match verdict {
+                Verdict::Located(registration) => Ok(registration),
+                Verdict::NotFound => Err(LookupError::NotFound),
+                Verdict::Busy => Err(LookupError::Busy),
+                _ => Err(LookupError::Timeout),
+            }),
+        };
+        self.outputs.push_back(Output::Return { call, reply });
+    }
+
+    fn registered(&mut self, name: &Name, verdict: Verdict) -> Result<Registration, RegisterError> {
+        match verdict {
+            Verdict::Registered { entry, .. } => {
+                Ok(self.registration(&entry).expect("what was just registered stands"))
+            }
+            Verdict::Taken(holder) => {
+                self.event(Event::AlreadyRegistered { name: name.clone(), node: holder.node.clone() });
+                Err(RegisterError::AlreadyRegistered { holder })
+            }
+            Verdict::UnknownKind => Err(RegisterError::UnknownKind),
+            Verdict::NoNodeAvailable => Err(RegisterError::NoNodeAvailable),
+            Verdict::StartFailed(reason) => Err(RegisterError::StartFailed { reason }),
+            Verdict::Busy => Err(RegisterError::Busy),
+            Verdict::Unregistered { .. }
+            | Verdict::Located(_)
+            | Verdict::NotFound
+            | Verdict::Stale
+            | Verdict::TooLate => Err(RegisterError::Timeout),
+        }
+    }
+}

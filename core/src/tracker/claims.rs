@@ -1,0 +1,245 @@
+//! Claims as they reach an arbiter: one after another for each name, each answered once.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use super::desk::{Client, Matter, Step, Stop, Stopping, Waiter};
+use super::entry::{Entry, State};
+use crate::event::{Registration, WorkerSpec};
+use crate::id::{Dot, Life, Name};
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::time::Instant;
+use crate::timer::Timer;
+use crate::wire::message::{Claim, ClaimReply, Verdict, Wish};
+
+impl Machine {
+    pub(crate) fn on_claim(&mut self, from: Life, claim: Claim) {
+        if claim.id.life != from {
+            return; // claims come from their caller's node, relayed or not
+        }
+        let deadline = self.now + Duration::from_millis(claim.remaining_ms);
+        self.take_claim(Client { id: claim.id, from }, claim.name, claim.wish, deadline);
+    }
+
+    pub(super) fn take_claim(&mut self, client: Client, name: Name, wish: Wish, deadline: Instant) {
+        let slot = self.ring.slot_of(&name);
+        if !self.owns(slot) {
+            self.answer(client, Verdict::Stale);
+            return;
+        }
+        if self.desk.knows(&name, &client) || self.replication.owes(&client) {
+            return; // a retry of what is under way
+        }
+        if self.desk.waiters >= self.config.max_claims {
+            self.answer(client, Verdict::Busy);
+            return;
+        }
+        let waiter = Waiter { client, wish, deadline };
+        if !self.gates.is_open(slot) {
+            self.desk.waiters += 1;
+            self.timers.set(deadline, Timer::GrantDeadline(name.clone()));
+            self.desk.queued.entry(name).or_default().push_back(waiter);
+            return;
+        }
+        let serialise = !self.broken(Mutant::ClaimsNotSerialised);
+        if let Some(matter) = self.desk.matters.get_mut(&name).filter(|_| serialise) {
+            self.desk.waiters += 1;
+            self.timers.set(deadline, Timer::GrantDeadline(name));
+            matter.waiters.push_back(waiter);
+            return;
+        }
+        self.decide(&name, waiter);
+    }
+
+    /// Decides a claim for a name of which nothing is under way.
+    fn decide(&mut self, name: &Name, waiter: Waiter) {
+        let Waiter { client, wish, deadline } = waiter;
+        let standing = self.registry.winner(name).cloned();
+        match (wish, standing) {
+            (Wish::Register(_), Some(entry)) => {
+                let verdict = if is_claim(&entry, &client) && !self.broken(Mutant::ClaimIdIgnored) {
+                    let (origin, seq) = self.registry.position_of(entry.dot).expect("it stands in a log");
+                    Verdict::Registered { origin, seq, entry }
+                } else {
+                    Verdict::Taken(self.registration(&entry).expect("the winner stands"))
+                };
+                self.answer(client, verdict);
+            }
+            (Wish::Register(WorkerSpec::Attached), None) => {
+                let (holder, claim) = (Some(client.from), client.id);
+                let state = State::Live { holder, claim, spec: WorkerSpec::Attached };
+                let entry =
+                    Entry { dot: self.next_dot(), name: name.clone(), epoch: self.next_epoch(), state };
+                self.grant(client, entry);
+            }
+            (Wish::Register(spec), None) => self.begin_start(name, spec, client, deadline),
+            (Wish::Unregister, Some(entry)) => self.begin_stop(&entry, client),
+            (Wish::Locate, Some(entry)) => {
+                let registration = self.registration(&entry).expect("the winner stands");
+                self.answer(client, Verdict::Located(registration));
+            }
+            (Wish::Unregister | Wish::Locate, None) => self.answer(client, Verdict::NotFound),
+        }
+    }
+
+    /// Writes a registration, and answers when it is safe.
+    pub(super) fn grant(&mut self, client: Client, entry: Entry) {
+        let seq = self.write(entry.clone());
+        let verdict = Verdict::Registered { origin: self.me, seq, entry };
+        self.answer_when_safe(seq, client, verdict);
+    }
+
+    /// Ends a registration, and answers when that is safe.
+    pub(super) fn end(&mut self, dot: Dot, client: Client) {
+        let Some(entry) = self.registry.entry(dot).filter(|entry| entry.is_live()) else {
+            self.answer(client, Verdict::NotFound);
+            return;
+        };
+        let entry = entry.removed(self.registry.newest());
+        let seq = self.write(entry.clone());
+        let verdict = Verdict::Unregistered { origin: self.me, seq, entry };
+        self.answer_when_safe(seq, client, verdict);
+    }
+
+    /// A remote caller's node gets its copy with the answer; our own callers wait for someone else's.
+    fn answer_when_safe(&mut self, seq: u64, client: Client, verdict: Verdict) {
+        if client.from == self.me && !self.broken(Mutant::AckBeforeCopy) {
+            self.replication.owe(seq, client, verdict);
+        } else {
+            self.answer(client, verdict);
+        }
+    }
+
+    fn begin_stop(&mut self, entry: &Entry, client: Client) {
+        let State::Live { holder, spec, .. } = &entry.state else {
+            unreachable!("the winner stands");
+        };
+        let runs = holder.filter(|&life| life == self.me || self.table.is_live(life));
+        let Some(host) = runs.filter(|_| *spec != WorkerSpec::Attached) else {
+            self.end(entry.dot, client); // nothing runs, or what runs is told by the record and lives on
+            return;
+        };
+        let why = Stop::Unregister { dot: entry.dot, client };
+        let step = Step::Stopping(Stopping { host, epoch: entry.epoch, why, again: self.now });
+        self.desk.matters.insert(entry.name.clone(), Matter { step, waiters: VecDeque::new() });
+        self.send_order(&entry.name);
+    }
+
+    /// A matter is closed: those who waited behind it are decided, until one opens the next.
+    pub(super) fn close_matter(&mut self, name: &Name) {
+        let Some(matter) = self.desk.matters.remove(name) else {
+            return;
+        };
+        if matter.step.is_takeover() {
+            self.desk.takeovers -= 1;
+        }
+        self.serve(name, matter.waiters);
+    }
+
+    pub(super) fn serve(&mut self, name: &Name, mut waiters: VecDeque<Waiter>) {
+        while let Some(waiter) = waiters.pop_front() {
+            self.desk.waiters -= 1;
+            if waiter.deadline <= self.now {
+                self.answer(waiter.client, Verdict::TooLate);
+                continue;
+            }
+            self.decide(name, waiter);
+            if let Some(matter) = self.desk.matters.get_mut(name) {
+                matter.waiters.append(&mut waiters);
+            }
+        }
+    }
+
+    /// A gate was passed: its claims are decided.
+    pub(super) fn serve_queued(&mut self) {
+        let open = self.desk.queued.keys().filter(|name| self.gates.is_open(self.ring.slot_of(name)));
+        for name in open.cloned().collect::<alloc::vec::Vec<_>>() {
+            let queue = self.desk.queued.remove(&name).expect("it was just listed");
+            match self.desk.matters.get_mut(&name) {
+                Some(matter) => matter.waiters.extend(queue),
+                None => self.serve(&name, queue),
+            }
+        }
+    }
+
+    /// The ring moved: matters and claims for slots that we lost are somebody else's now.
+    pub(super) fn give_up_lost(&mut self) {
+        let lost = |name: &&Name| !self.owns(self.ring.slot_of(name));
+        let matters: alloc::vec::Vec<Name> = self.desk.matters.keys().filter(lost).cloned().collect();
+        let queued: alloc::vec::Vec<Name> = self.desk.queued.keys().filter(lost).cloned().collect();
+        for name in matters {
+            let matter = self.desk.matters.remove(&name).expect("it was just listed");
+            if matter.step.is_takeover() {
+                self.desk.takeovers -= 1;
+            }
+            if let Some(client) = matter.step.client() {
+                self.answer(client.clone(), Verdict::Stale);
+            }
+            self.refer(matter.waiters);
+        }
+        for name in queued {
+            let queue = self.desk.queued.remove(&name).expect("it was just listed");
+            self.refer(queue);
+        }
+    }
+
+    fn refer(&mut self, waiters: VecDeque<Waiter>) {
+        for waiter in waiters {
+            self.desk.waiters -= 1;
+            self.answer(waiter.client, Verdict::Stale);
+        }
+    }
+
+    /// Tells a client how its claim ended.
+    pub(crate) fn answer(&mut self, client: Client, verdict: Verdict) {
+        if client.from != self.me {
+            self.send_to(client.from, ClaimReply { id: client.id, verdict });
+        } else if let Verdict::Stale = verdict {
+            self.callers_stale(client.id.seq);
+        } else {
+            self.conclude_claim(client.id.seq, verdict);
+        }
+    }
+
+    /// Drops those whose caller has gone.
+    pub(super) fn drop_late(&mut self, name: &Name) {
+        let now = self.now;
+        let mut late = alloc::vec::Vec::new();
+        let queues = [
+            self.desk.queued.get_mut(name),
+            self.desk.matters.get_mut(name).map(|matter| &mut matter.waiters),
+        ];
+        for queue in queues.into_iter().flatten() {
+            late.extend(
+                queue.iter().filter(|waiter| waiter.deadline <= now).map(|waiter| waiter.client.clone()),
+            );
+            queue.retain(|waiter| waiter.deadline > now);
+        }
+        if self.desk.queued.get(name).is_some_and(VecDeque::is_empty) {
+            self.desk.queued.remove(name);
+        }
+        for client in late {
+            self.desk.waiters -= 1;
+            self.answer(client, Verdict::TooLate);
+        }
+    }
+
+    /// What callers are told of an entry. `None` if it does not stand.
+    pub(crate) fn registration(&self, entry: &Entry) -> Option<Registration> {
+        let placement = entry.placement()?;
+        // Between two holders the claim's own node is the best that is known; it says "registered", not where.
+        let life = placement.holder.unwrap_or(entry.dot.life);
+        Some(Registration {
+            node: self.table.node_of(life),
+            life,
+            epoch: placement.epoch,
+            kind: placement.kind,
+            attached: placement.attached,
+        })
+    }
+}
+
+fn is_claim(entry: &Entry, client: &Client) -> bool {
+    matches!(&entry.state, State::Live { claim, .. } if *claim == client.id)
+}

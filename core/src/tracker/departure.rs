@@ -1,0 +1,170 @@
+//! Leaving: workers are given away, the log is handed over, and then this life ends.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::host::{Phase, Then};
+use crate::error::{DrainError, Refusal, RetireReason};
+use crate::event::{Output, Reply, StopReason};
+use crate::id::{CallId, Life, LinkId, Name};
+use crate::machine::Machine;
+use crate::membership::Announced;
+use crate::time::Instant;
+use crate::timer::Timer;
+
+/// The others get this long to acknowledge the last records of a life that leaves.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How far this node is on its way out.
+#[derive(Debug, Default)]
+pub(crate) struct Departure {
+    drains: Vec<(CallId, Instant)>,
+    leaves: Vec<CallId>,
+    leave_by: Option<Instant>,
+    /// Names that were given away and have no new holder yet.
+    vacated: BTreeSet<Name>,
+    moved: usize,
+}
+
+impl Machine {
+    /// Hands all workers to others. From now on this node owns no slot.
+    pub(crate) fn drain(&mut self, call: CallId, deadline: Instant) {
+        self.table.announce(Announced::Leaving);
+        self.departure.drains.push((call, deadline));
+        self.timers.set(deadline, Timer::Departure);
+        self.timers.set(self.now, Timer::Departure);
+    }
+
+    /// Ends this life: what still runs is stopped, the others are told, and take over.
+    pub(crate) fn leave(&mut self, call: CallId, deadline: Instant) {
+        self.table.announce(Announced::Leaving);
+        self.departure.leaves.push(call);
+        if self.departure.leave_by.is_none() {
+            let by = deadline.min(self.now + LAST_WORDS + self.config.stop_grace);
+            self.departure.leave_by = Some(by);
+            self.timers.set(by, Timer::Departure);
+            self.stop_all(Then::Forget);
+        }
+    }
+
+    /// Goes one step further, if it is time.
+    pub(crate) fn settle_departure(&mut self) {
+        if self.retired || self.table.mine().announced != Announced::Leaving {
+            return;
+        }
+        if self.departure.leave_by.is_none() {
+            self.give_away();
+            self.count_moved();
+            self.answer_drains();
+            return;
+        }
+        let by = self.departure.leave_by.expect("it was just seen");
+        let head = self.registry.position(self.me);
+        let heard = {
+            let mut others = self.links.serving().filter(|&(life, _)| self.table.is_live(life));
+            others.all(|(life, _)| self.replication.acked_by(life) >= head)
+        };
+        if self.now < by && !(self.host.is_idle() && heard) {
+            return;
+        }
+        self.depart();
+    }
+
+    /// Stops the workers that somebody else can run; their names are then written down as vacant.
+    fn give_away(&mut self) {
+        let running = self.host.workers.iter().filter(|(_, worker)| {
+            matches!(worker.phase, Phase::Starting | Phase::Running | Phase::Pausing | Phase::Exited(_))
+                && worker.recorded
+        });
+        let names: Vec<Name> = running.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let worker = &self.host.workers[&name];
+            if self.choose_host(&name, &worker.spec.kind(), &BTreeSet::new()).is_none() {
+                continue; // it runs on to the end, and its wish stays
+            }
+            match worker.phase {
+                Phase::Starting | Phase::Running => self.stop_here(&name, StopReason::Draining, Then::Vacate),
+                _ => {
+                    self.forget_worker(&name);
+                    self.vacate(&name);
+                }
+            }
+        }
+        self.flush_log();
+    }
+
+    fn stop_all(&mut self, then: Then) {
+        let names: Vec<Name> = self.host.workers.keys().cloned().collect();
+        for name in names {
+            match self.host.workers[&name].phase {
+                Phase::Starting | Phase::Running => self.stop_here(&name, StopReason::Draining, then.clone()),
+                Phase::Stopping { .. } | Phase::Stuck { .. } => {}
+                Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => self.forget_worker(&name),
+            }
+        }
+    }
+
+    /// Writes down that a name of ours waits for a host.
+    pub(super) fn vacate(&mut self, name: &Name) {
+        let standing = self.registry.winner(name).filter(|entry| entry.holder() == Some(self.me)).cloned();
+        if let Some(entry) = standing {
+            let epoch = self.next_epoch();
+            self.write(entry.later(epoch, None));
+            self.departure.vacated.insert(name.clone());
+        }
+    }
+
+    fn count_moved(&mut self) {
+        let registry = &self.registry;
+        let before = self.departure.vacated.len();
+        self.departure
+            .vacated
+            .retain(|name| registry.winner(name).is_some_and(|entry| entry.holder().is_none()));
+        self.departure.moved += before - self.departure.vacated.len();
+    }
+
+    fn answer_drains(&mut self) {
+        let left = self.host.len() + self.departure.vacated.len();
+        let alone = self.table.others().next().is_none();
+        let (now, moved) = (self.now, self.departure.moved);
+        let mut due = Vec::new();
+        self.departure.drains.retain(|&(call, deadline)| {
+            let waits = left > 0 && !alone && now < deadline;
+            if !waits {
+                due.push(call);
+            }
+            waits
+        });
+        for call in due {
+            let reply = Reply::Drained(if left == 0 { Ok(moved) } else { Err(DrainError::Timeout { left }) });
+            self.outputs.push_back(Output::Return { call, reply });
+        }
+    }
+
+    fn depart(&mut self) {
+        self.table.announce(Announced::Left);
+        self.settle_members();
+        self.flush_log();
+        let links: Vec<(Life, LinkId)> = self.links.serving().collect();
+        for (_, link) in links {
+            self.close(link, Refusal::Left);
+        }
+        for call in core::mem::take(&mut self.departure.leaves) {
+            self.outputs.push_back(Output::Return { call, reply: Reply::Left });
+        }
+        self.retire(RetireReason::Left);
+    }
+
+    /// This life is over before it could leave in order.
+    pub(crate) fn fail_departure(&mut self) {
+        let left = self.host.len();
+        for (call, _) in core::mem::take(&mut self.departure.drains) {
+            let reply = Reply::Drained(if left == 0 { Ok(0) } else { Err(DrainError::Timeout { left }) });
+            self.outputs.push_back(Output::Return { call, reply });
+        }
+        for call in core::mem::take(&mut self.departure.leaves) {
+            self.outputs.push_back(Output::Return { call, reply: Reply::Left });
+        }
+    }
+}

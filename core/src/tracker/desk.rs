@@ -1,0 +1,133 @@
+//! What an arbiter has on its desk: one matter a name, and those who wait behind it.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::event::WorkerSpec;
+use crate::id::{ClaimId, Dot, Epoch, Life, Name};
+use crate::time::Instant;
+use crate::wire::message::Wish;
+
+/// Who gets an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Client {
+    pub(crate) id: ClaimId,
+    /// The node that it calls from; ours for our own users.
+    pub(crate) from: Life,
+}
+
+/// A claim that waits for a gate, or behind another matter of its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) client: Client,
+    pub(crate) wish: Wish,
+    pub(crate) deadline: Instant,
+}
+
+/// All matters under way.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    pub(super) matters: BTreeMap<Name, Matter>,
+    /// Claims for slots whose gate is closed.
+    pub(super) queued: BTreeMap<Name, VecDeque<Waiter>>,
+    pub(super) waiters: usize,
+    pub(super) takeovers: usize,
+}
+
+/// What is under way for one name.
+#[derive(Debug)]
+pub(crate) struct Matter {
+    pub(crate) step: Step,
+    pub(crate) waiters: VecDeque<Waiter>,
+}
+
+/// How far it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A host was told to start it.
+    Starting(Starting),
+    /// A host was told to stop it.
+    Stopping(Stopping),
+    /// A takeover failed and is tried again later.
+    Pausing { dot: Dot, tried: BTreeSet<Life>, failures: u32 },
+}
+
+/// A start under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Starting {
+    pub(crate) host: Life,
+    pub(crate) epoch: Epoch,
+    /// Of an existing registration, that is taken over.
+    pub(crate) dot: Option<Dot>,
+    pub(crate) claim: ClaimId,
+    pub(crate) spec: WorkerSpec,
+    /// Who gets the answer, if anyone waits.
+    pub(crate) client: Option<Client>,
+    pub(crate) deadline: Instant,
+    pub(crate) again: Instant,
+    /// Hosts on which it failed.
+    pub(crate) tried: BTreeSet<Life>,
+    pub(crate) failures: u32,
+}
+
+/// A stop under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopping {
+    pub(crate) host: Life,
+    pub(crate) epoch: Epoch,
+    pub(crate) why: Stop,
+    pub(crate) again: Instant,
+}
+
+/// What a stop is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Stop {
+    /// The registration ends, and this client is told.
+    Unregister { dot: Dot, client: Client },
+    /// Nobody waits for this start any more; a taken-over registration (`dot`) tries again.
+    Cancel { dot: Option<Dot>, tried: BTreeSet<Life>, failures: u32 },
+}
+
+impl Step {
+    /// Who is to be answered when it ends.
+    pub(super) fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Starting(starting) => starting.client.as_ref(),
+            Self::Stopping(Stopping { why: Stop::Unregister { client, .. }, .. }) => Some(client),
+            Self::Stopping(_) | Self::Pausing { .. } => None,
+        }
+    }
+
+    /// Whether it counts towards `Config::max_takeovers`.
+    pub(super) fn is_takeover(&self) -> bool {
+        match self {
+            Self::Starting(starting) => starting.dot.is_some(),
+            Self::Stopping(Stopping { why: Stop::Cancel { dot, .. }, .. }) => dot.is_some(),
+            Self::Stopping(_) | Self::Pausing { .. } => false,
+        }
+    }
+}
+
+impl Desk {
+    pub(crate) fn is_busy_with(&self, name: &Name) -> bool {
+        self.matters.contains_key(name)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.matters.is_empty()
+    }
+
+    pub(crate) fn takeovers(&self) -> usize {
+        self.takeovers
+    }
+
+    /// Whether this claim waits here already.
+    pub(super) fn knows(&self, name: &Name, client: &Client) -> bool {
+        let same = |waiter: &Waiter| waiter.client.id == client.id;
+        let queued = self.queued.get(name).is_some_and(|queue| queue.iter().any(same));
+        let under_way = self.matters.get(name).is_some_and(|matter| {
+            matter.step.client().is_some_and(|current| current.id == client.id)
+                || matter.waiters.iter().any(same)
+        });
+        queued || under_way
+    }
+}

@@ -1,0 +1,107 @@
+//! A record of the registry: one registration's latest state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Placement, WorkerSpec};
+use crate::id::{ClaimId, Dot, Epoch, Kind, Life, Name};
+
+/// One registration as of one epoch.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// Which registration; restarts and moves keep it.
+    pub(crate) dot: Dot,
+    /// Of what.
+    pub(crate) name: Name,
+    /// Which start of it; a vacant or removed one has an epoch of its own, too.
+    pub(crate) epoch: Epoch,
+    /// What is so since that epoch.
+    pub(crate) state: State,
+}
+
+/// What became of a registration.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) enum State {
+    /// It stands.
+    Live {
+        /// Who runs it; `None` while it waits for a host.
+        holder: Option<Life>,
+        /// By whose wish; a retry of it hears Ok.
+        claim: ClaimId,
+        /// What runs.
+        spec: WorkerSpec,
+    },
+    /// It was removed; nothing that is said of it later counts.
+    Removed,
+}
+
+impl Entry {
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.state, State::Live { .. })
+    }
+
+    pub(crate) fn holder(&self) -> Option<Life> {
+        match &self.state {
+            State::Live { holder, .. } => *holder,
+            State::Removed => None,
+        }
+    }
+
+    /// Whether it says more than `other`, an entry of the same dot: a removal does, else the later epoch.
+    pub(crate) fn beats(&self, other: &Self) -> bool {
+        debug_assert_eq!(self.dot, other.dot, "entries of two registrations are ranked, not merged");
+        (!self.is_live(), self.epoch) > (!other.is_live(), other.epoch)
+    }
+
+    /// Which of two registrations of one name stands: the higher.
+    pub(crate) fn rank(&self) -> (Epoch, Dot) {
+        (self.epoch, self.dot)
+    }
+
+    /// For the look-up map. `None` if it does not stand.
+    pub(crate) fn placement(&self) -> Option<Placement> {
+        let State::Live { holder, spec, .. } = &self.state else {
+            return None;
+        };
+        Some(Placement {
+            holder: *holder,
+            epoch: self.epoch,
+            kind: spec.kind(),
+            attached: *spec == WorkerSpec::Attached,
+        })
+    }
+
+    /// About how many bytes it is on the wire.
+    pub(crate) fn size(&self) -> usize {
+        let spec = match &self.state {
+            State::Live { spec: WorkerSpec::Managed { kind, args }, .. } => {
+                kind.as_str().len() + args.as_slice().len()
+            }
+            State::Live { spec: WorkerSpec::Attached, .. } | State::Removed => 0,
+        };
+        48 + self.name.as_str().len() + spec
+    }
+
+    /// The same registration, later.
+    pub(crate) fn later(&self, epoch: Epoch, holder: Option<Life>) -> Self {
+        let mut later = Self { epoch, ..self.clone() };
+        if let State::Live { holder: current, .. } = &mut later.state {
+            *current = holder;
+        }
+        later
+    }
+
+    /// Its end.
+    pub(crate) fn removed(&self, epoch: Epoch) -> Self {
+        Self { dot: self.dot, name: self.name.clone(), epoch, state: State::Removed }
+    }
+}
+
+impl WorkerSpec {
+    /// What code; `attached` for a worker that brought its own.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Managed { kind, .. } => kind.clone(),
+            Self::Attached => Kind::new("attached").expect("a good kind"),
+        }
+    }
+}

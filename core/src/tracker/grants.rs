@@ -1,0 +1,361 @@
+//! From a granted claim, or a vacancy, to a worker that runs and is recorded; and back.
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use super::desk::{Client, Matter, Starting, Step, Stop, Stopping};
+use super::entry::{Entry, State};
+use crate::event::{Event, WorkerSpec};
+use crate::id::{Dot, Kind, Life, Name, Reason};
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::placement::Strategy;
+use crate::time::Instant;
+use crate::timer::Timer;
+use crate::wire::message::{Halt, Progress, StartOrder, StartReport, StopOrder, StopReport, Verdict};
+
+impl Machine {
+    /// Where a name of this kind should run: the strategy's choice among the members that have its code.
+    pub(crate) fn choose_host(&self, name: &Name, kind: &Kind, except: &BTreeSet<Life>) -> Option<Life> {
+        let slot = self.ring.slot_of(name);
+        let able = self.table.iter().filter(|record| record.is_in_ring() && record.kinds.contains(kind));
+        let all: Vec<(Life, u16)> = able.map(|record| (record.life, record.weight)).collect();
+        let fresh: Vec<(Life, u16)> =
+            all.iter().copied().filter(|(life, _)| !except.contains(life)).collect();
+        let candidates = if fresh.is_empty() { all } else { fresh };
+        self.strategy.host(&self.ring, slot, self.ring.owner(slot)?, &candidates)
+    }
+
+    /// A new registration: chooses a host and tells it.
+    pub(super) fn begin_start(&mut self, name: &Name, spec: WorkerSpec, client: Client, deadline: Instant) {
+        let kind = spec.kind();
+        let Some(host) = self.choose_host(name, &kind, &BTreeSet::new()) else {
+            let known = self.table.iter().any(|record| !record.is_down() && record.kinds.contains(&kind));
+            self.answer(client, if known { Verdict::NoNodeAvailable } else { Verdict::UnknownKind });
+            return;
+        };
+        let starting = Starting {
+            host,
+            epoch: self.next_epoch(),
+            dot: None,
+            claim: client.id,
+            spec,
+            client: Some(client),
+            deadline,
+            again: self.now,
+            tried: BTreeSet::new(),
+            failures: 0,
+        };
+        self.open(name, Step::Starting(starting));
+    }
+
+    /// Puts a matter on the desk and sends its order.
+    pub(super) fn open(&mut self, name: &Name, step: Step) {
+        if step.is_takeover() {
+            self.desk.takeovers += 1;
+        }
+        if let Step::Starting(starting) = &step {
+            self.timers.set(starting.deadline, Timer::GrantDeadline(name.clone()));
+        }
+        self.desk.matters.insert(name.clone(), Matter { step, waiters: VecDeque::new() });
+        self.send_order(name);
+    }
+
+    /// Moves a matter to its next step and sends the order for that.
+    fn turn(&mut self, name: &Name, step: Step) {
+        let Some(matter) = self.desk.matters.get_mut(name) else {
+            return;
+        };
+        self.desk.takeovers -= usize::from(matter.step.is_takeover());
+        self.desk.takeovers += usize::from(step.is_takeover());
+        matter.step = step;
+        self.send_order(name);
+    }
+
+    /// Sends the order that the matter is waiting for, to a host that knows it by its epoch if it has it already.
+    pub(super) fn send_order(&mut self, name: &Name) {
+        let again = self.now + self.config.retry_after;
+        let Some(matter) = self.desk.matters.get_mut(name) else {
+            return;
+        };
+        match &mut matter.step {
+            Step::Starting(starting) => {
+                starting.again = again;
+                let order = StartOrder {
+                    name: name.clone(),
+                    dot: starting.dot,
+                    claim: starting.claim,
+                    spec: starting.spec.clone(),
+                    epoch: starting.epoch,
+                };
+                let host = starting.host;
+                self.send_start_order(host, order);
+            }
+            Step::Stopping(stopping) => {
+                stopping.again = again;
+                let (dot, why) = match &stopping.why {
+                    Stop::Unregister { dot, .. } => (Some(*dot), Halt::Unregistered),
+                    Stop::Cancel { .. } => (None, Halt::Cancelled),
+                };
+                let (host, epoch) = (stopping.host, stopping.epoch);
+                self.send_stop_order(host, StopOrder { name: name.clone(), dot, epoch, why });
+            }
+            Step::Pausing { .. } => {}
+        }
+    }
+
+    /// A host says how far it is with a start.
+    pub(crate) fn on_start_report(&mut self, host: Life, report: StartReport) {
+        self.registry.witness(report.epoch);
+        let slot = self.ring.slot_of(&report.name);
+        if !self.owns(slot) {
+            return; // the host finds the new arbiter by itself
+        }
+        if !self.gates.is_open(slot) {
+            if self.gates.stashed.len() < self.config.max_claims {
+                self.gates.stashed.push((host, report));
+            }
+            return;
+        }
+        let ours = match self.desk.matters.get(&report.name).map(|matter| &matter.step) {
+            Some(Step::Starting(starting)) => starting.host == host && starting.epoch == report.epoch,
+            Some(Step::Stopping(stopping)) if stopping.host == host && stopping.epoch == report.epoch => {
+                return;
+            }
+            Some(Step::Stopping(_) | Step::Pausing { .. }) => false,
+            None => return self.adopt(host, report),
+        };
+        if !ours {
+            self.halt(host, report);
+            return;
+        }
+        match report.progress {
+            Progress::Starting => {}
+            Progress::Running => self.record_start(&report.name),
+            Progress::Failed(reason) => self.on_start_failed(&report.name, Some(reason)),
+            Progress::Refused => self.on_start_failed(&report.name, None),
+        }
+    }
+
+    /// A start that another arbiter ordered, before this one gained the slot: taken on as our own.
+    fn adopt(&mut self, host: Life, report: StartReport) {
+        if matches!(report.progress, Progress::Failed(_) | Progress::Refused) {
+            return;
+        }
+        let StartReport { name, dot, claim, spec, epoch, progress } = report.clone();
+        let wanted = match (self.registry.winner(&name), dot) {
+            (None, None) => true,
+            (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
+            (Some(entry), Some(dot)) => {
+                let runs = entry.holder().is_some_and(|life| life == self.me || self.table.is_live(life));
+                entry.dot == dot && entry.epoch < epoch && !runs
+            }
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !wanted {
+            self.halt(host, report);
+            return;
+        }
+        let deadline = self.now + self.config.start_timeout;
+        let (again, tried) = (self.now, BTreeSet::new());
+        let starting =
+            Starting { host, epoch, dot, claim, spec, client: None, deadline, again, tried, failures: 0 };
+        self.open(&name, Step::Starting(starting));
+        if progress == Progress::Running {
+            self.record_start(&name);
+        }
+    }
+
+    /// That start is nobody's wish.
+    fn halt(&mut self, host: Life, report: StartReport) {
+        let order = StopOrder { name: report.name, dot: None, epoch: report.epoch, why: Halt::Superseded };
+        self.send_stop_order(host, order);
+    }
+
+    fn send_start_order(&mut self, host: Life, order: StartOrder) {
+        if host == self.me {
+            self.on_start_order(host, order);
+        } else {
+            self.send_to(host, order);
+        }
+    }
+
+    fn send_stop_order(&mut self, host: Life, order: StopOrder) {
+        if host == self.me {
+            self.on_stop_order(host, &order);
+        } else {
+            self.send_to(host, order);
+        }
+    }
+
+    /// The worker runs: writes it down, and tells who asked.
+    fn record_start(&mut self, name: &Name) {
+        let Some(Matter { step: Step::Starting(starting), .. }) = self.desk.matters.get(name) else {
+            return;
+        };
+        let starting = starting.clone();
+        let entry = match starting.dot {
+            None => {
+                let state = State::Live {
+                    holder: Some(starting.host),
+                    claim: starting.claim,
+                    spec: starting.spec.clone(),
+                };
+                Some(Entry { dot: self.next_dot(), name: name.clone(), epoch: starting.epoch, state })
+            }
+            Some(dot) => self.taken_over(dot, &starting),
+        };
+        let Some(entry) = entry else {
+            // The registration ended, or went on elsewhere, while the host was starting it.
+            let (host, epoch) = (starting.host, starting.epoch);
+            let why = Stop::Cancel { dot: None, tried: BTreeSet::new(), failures: 0 };
+            self.turn(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
+            return;
+        };
+        match starting.client {
+            Some(client) => self.grant(client, entry),
+            None => {
+                self.write(entry);
+            }
+        }
+        self.close_matter(name);
+    }
+
+    fn taken_over(&mut self, dot: Dot, starting: &Starting) -> Option<Entry> {
+        let standing =
+            self.registry.entry(dot).filter(|entry| entry.is_live() && entry.epoch < starting.epoch)?;
+        let from = standing.holder().unwrap_or(dot.life);
+        let entry = standing.later(starting.epoch, Some(starting.host));
+        let (from, to) = (self.table.node_of(from), self.table.node_of(starting.host));
+        self.event(Event::Moved { name: entry.name.clone(), from, to, epoch: starting.epoch });
+        Some(entry)
+    }
+
+    /// A start came to nothing: with a reason by the worker's own fault, without one by the host's.
+    fn on_start_failed(&mut self, name: &Name, reason: Option<Reason>) {
+        let Some(Matter { step: Step::Starting(starting), .. }) = self.desk.matters.get(name) else {
+            return;
+        };
+        let mut starting = starting.clone();
+        starting.tried.insert(starting.host);
+        match (starting.client.clone(), reason) {
+            (Some(client), Some(reason)) => {
+                self.answer(client, Verdict::StartFailed(reason));
+                self.close_matter(name);
+            }
+            (Some(client), None) => {
+                // The host's view is another: the caller asks again, by then views are one.
+                self.answer(client, Verdict::Stale);
+                self.close_matter(name);
+            }
+            (None, reason) => {
+                let Some(dot) = starting.dot else {
+                    self.close_matter(name); // adopted, and its caller asks again
+                    return;
+                };
+                let failures = starting.failures + u32::from(reason.is_some());
+                self.pause_takeover(name, dot, starting.tried, failures);
+            }
+        }
+    }
+
+    /// The next attempt comes later, elsewhere if there is an elsewhere.
+    fn pause_takeover(&mut self, name: &Name, dot: Dot, tried: BTreeSet<Life>, failures: u32) {
+        let jitter = self.random.next();
+        let pause = self.config.restart_elsewhere.pause(failures, jitter);
+        self.timers.set(self.now + pause, Timer::Takeover(name.clone()));
+        self.turn(name, Step::Pausing { dot, tried, failures });
+    }
+
+    /// Callers gave up, or a start took too long.
+    pub(crate) fn on_grant_deadline(&mut self, name: &Name) {
+        self.drop_late(name);
+        let Some(Matter { step: Step::Starting(starting), .. }) = self.desk.matters.get(name) else {
+            return;
+        };
+        if starting.deadline > self.now || self.broken(Mutant::LateStartKept) {
+            return;
+        }
+        let Starting { host, epoch, dot, client, mut tried, failures, .. } = starting.clone();
+        tried.insert(host);
+        let why = Stop::Cancel { dot, tried, failures: failures + 1 };
+        self.turn(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
+        if let Some(client) = client {
+            self.answer(client, Verdict::TooLate);
+        }
+    }
+
+    /// What was ordered to stop does not run at that host.
+    pub(crate) fn on_stop_report(&mut self, host: Life, report: &StopReport) {
+        let Some(Matter { step: Step::Stopping(stopping), .. }) = self.desk.matters.get(&report.name) else {
+            return;
+        };
+        if stopping.host == host && stopping.epoch == report.epoch {
+            self.on_stop_done(&report.name);
+        }
+    }
+
+    fn on_stop_done(&mut self, name: &Name) {
+        let Some(Matter { step: Step::Stopping(stopping), .. }) = self.desk.matters.get(name) else {
+            return;
+        };
+        match stopping.why.clone() {
+            Stop::Unregister { dot, client } => {
+                self.end(dot, client);
+                self.close_matter(name);
+            }
+            Stop::Cancel { dot: Some(dot), tried, failures } => {
+                self.pause_takeover(name, dot, tried, failures)
+            }
+            Stop::Cancel { dot: None, .. } => self.close_matter(name),
+        }
+    }
+
+    /// A host is down: what it was to start is started elsewhere, what it was to stop is stopped.
+    pub(super) fn replace_host(&mut self, life: Life) {
+        let concerned = self.desk.matters.iter().filter(|(_, matter)| match &matter.step {
+            Step::Starting(starting) => starting.host == life,
+            Step::Stopping(stopping) => stopping.host == life,
+            Step::Pausing { .. } => false,
+        });
+        for name in concerned.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            match self.desk.matters.get(&name).map(|matter| matter.step.clone()) {
+                Some(Step::Starting(starting)) => self.start_elsewhere(&name, starting),
+                Some(Step::Stopping(_)) => self.on_stop_done(&name),
+                Some(Step::Pausing { .. }) | None => {}
+            }
+        }
+    }
+
+    fn start_elsewhere(&mut self, name: &Name, mut starting: Starting) {
+        starting.tried.insert(starting.host);
+        match self.choose_host(name, &starting.spec.kind(), &starting.tried) {
+            Some(host) => {
+                starting.host = host;
+                starting.epoch = self.next_epoch();
+                self.turn(name, Step::Starting(starting));
+            }
+            None => match (starting.client, starting.dot) {
+                (Some(client), _) => {
+                    self.answer(client, Verdict::NoNodeAvailable);
+                    self.close_matter(name);
+                }
+                (None, Some(dot)) => self.pause_takeover(name, dot, starting.tried, starting.failures),
+                (None, None) => self.close_matter(name),
+            },
+        }
+    }
+
+    /// Orders without an answer are sent again.
+    pub(super) fn retry_orders(&mut self) {
+        let now = self.now;
+        let due = self.desk.matters.iter().filter(|(_, matter)| match &matter.step {
+            Step::Starting(starting) => starting.again <= now,
+            Step::Stopping(stopping) => stopping.again <= now,
+            Step::Pausing { .. } => false,
+        });
+        for name in due.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.send_order(&name);
+        }
+    }
+}

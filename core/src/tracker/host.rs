@@ -1,0 +1,100 @@
+//! The workers of this node: each from the order to start it until nothing of it runs.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use crate::event::{Exit, StartReason, StopReason, WorkerSpec};
+use crate::id::{ClaimId, Dot, Epoch, Life, Name};
+use crate::supervisor::History;
+use crate::time::Instant;
+use crate::wire::message::StartOrder;
+
+/// All of them, attached ones excepted: those are known by their record alone.
+#[derive(Debug, Default)]
+pub(crate) struct Host {
+    pub(super) workers: BTreeMap<Name, Hosted>,
+    /// The attached ones whose record says that they run here, with its epoch.
+    pub(super) attached: BTreeMap<Name, Epoch>,
+    /// Those that may have to be reported to their arbiter.
+    pub(super) unrecorded: BTreeSet<Name>,
+}
+
+/// One worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Hosted {
+    pub(crate) epoch: Epoch,
+    /// Its registration; `None` until the first record of it comes.
+    pub(crate) dot: Option<Dot>,
+    pub(crate) claim: ClaimId,
+    pub(crate) spec: WorkerSpec,
+    pub(crate) why: StartReason,
+    pub(crate) phase: Phase,
+    /// Whether the registry says that this very start runs here.
+    pub(crate) recorded: bool,
+    pub(crate) history: History,
+    /// When to report it again, while it is not recorded.
+    pub(crate) again: Instant,
+}
+
+/// How far it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    Starting,
+    Running,
+    /// It ended by itself; decided once it is recorded.
+    Exited(Exit),
+    /// Its restart comes later.
+    Pausing,
+    /// It was told to stop.
+    Stopping {
+        why: StopReason,
+        then: Then,
+    },
+    /// It was stopped for good, at the wish of this arbiter, and the record of that is awaited.
+    Halted {
+        by: Life,
+    },
+    /// It blocks its thread and cannot be stopped; the name stays here until it ends after all.
+    Stuck {
+        why: StopReason,
+        then: Then,
+    },
+}
+
+/// What comes after a stop.
+#[derive(Clone, Debug)]
+pub(crate) enum Then {
+    /// This arbiter is told, by this epoch, that the start does not run.
+    Report { to: Life, epoch: Epoch, halt: bool },
+    /// A later start that was ordered meanwhile.
+    Start(StartOrder),
+    /// The registration is written down as waiting for a host.
+    Vacate,
+    /// Nothing.
+    Forget,
+}
+
+impl Host {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.workers.len()
+    }
+}
+
+impl Host {
+    /// Whether there is anything to report to an arbiter.
+    pub(super) fn reports(&self) -> bool {
+        !self.unrecorded.is_empty()
+    }
+}
+
+impl Hosted {
+    /// Whether its arbiter is to be told of it again and again.
+    pub(super) fn must_report(&self) -> bool {
+        !self.recorded
+            && self.why != StartReason::Restart
+            && matches!(self.phase, Phase::Starting | Phase::Running | Phase::Exited(_))
+    }
+}

@@ -1,0 +1,403 @@
+//! What a host does with the orders of arbiters, and with what its workers do by themselves.
+
+use alloc::vec::Vec;
+
+use super::host::{Hosted, Phase, Then};
+use crate::event::{EndReason, Event, Exit, Output, StartReason, StopReason, Stopped};
+use crate::id::{Epoch, Life, Name, Reason};
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::supervisor::{Decision, History};
+use crate::timer::Timer;
+use crate::wire::message::{Halt, Progress, StartOrder, StartReport, StopOrder, StopReport};
+
+/// A worker that was stopped for an arbiter which then never removes the name runs again after so many retries.
+const HALTED_RETRIES: u32 = 20;
+
+impl Machine {
+    pub(crate) fn on_start_order(&mut self, from: Life, order: StartOrder) {
+        self.registry.witness(order.epoch);
+        let slot = self.ring.slot_of(&order.name);
+        let stale = self.ring.owner(slot) != Some(from) && !self.broken(Mutant::OldOrdersAccepted);
+        if stale || !self.ring.contains(self.me) {
+            self.report_progress(from, &order, Progress::Refused);
+            return;
+        }
+        let Some(worker) = self.host.workers.get_mut(&order.name) else {
+            self.start_here(order);
+            return;
+        };
+        if worker.epoch == order.epoch {
+            let progress = match worker.phase {
+                Phase::Starting => Progress::Starting,
+                _ => Progress::Running,
+            };
+            self.report_progress(from, &order, progress);
+            return;
+        }
+        if worker.epoch > order.epoch {
+            self.report_progress(from, &order, Progress::Refused);
+            return;
+        }
+        match &mut worker.phase {
+            Phase::Starting | Phase::Running => {
+                let name = order.name.clone();
+                self.stop_here(&name, StopReason::Superseded, Then::Start(order));
+            }
+            Phase::Stopping { then, .. } | Phase::Stuck { then, .. } => *then = Then::Start(order),
+            Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => {
+                self.forget_worker(&order.name);
+                self.start_here(order);
+            }
+        }
+    }
+
+    fn start_here(&mut self, order: StartOrder) {
+        let StartOrder { name, dot, claim, spec, epoch } = order;
+        let why = if dot.is_some() { StartReason::Takeover } else { StartReason::Registered };
+        let worker = Hosted {
+            epoch,
+            dot,
+            claim,
+            spec,
+            why,
+            phase: Phase::Starting,
+            recorded: false,
+            history: History::default(),
+            again: self.now + self.config.retry_after,
+        };
+        self.host.unrecorded.insert(name.clone());
+        self.host.workers.insert(name.clone(), worker);
+        self.order_start(&name);
+    }
+
+    fn order_start(&mut self, name: &Name) {
+        let worker = &self.host.workers[name];
+        let crate::event::WorkerSpec::Managed { kind, args } = worker.spec.clone() else {
+            return; // an attached worker brought its own code and is never started by us
+        };
+        let (epoch, why) = (worker.epoch, worker.why);
+        self.event(Event::Starting { name: name.clone(), epoch, why });
+        self.outputs.push_back(Output::Start { name: name.clone(), epoch, kind, args });
+    }
+
+    fn report_progress(&mut self, to: Life, order: &StartOrder, progress: Progress) {
+        let StartOrder { name, dot, claim, spec, epoch } = order.clone();
+        self.send_report(to, StartReport { name, dot, claim, spec, epoch, progress });
+    }
+
+    fn send_report(&mut self, to: Life, report: StartReport) {
+        if to == self.me {
+            self.on_start_report(to, report);
+        } else {
+            self.send_to(to, report);
+        }
+    }
+
+    /// Tells the arbiter of the moment how far this start is.
+    fn report_start(&mut self, name: &Name) {
+        let again = self.now + self.config.retry_after;
+        let Some(worker) = self.host.workers.get_mut(name) else {
+            return;
+        };
+        worker.again = again;
+        let report = worker.report(name);
+        if let Some(arbiter) = self.ring.owner(self.ring.slot_of(name)) {
+            self.send_report(arbiter, report);
+        }
+    }
+
+    /// The unrecorded starts that concern a new owner of slots.
+    pub(crate) fn unrecorded_for(&self, arbiter: Life) -> Vec<StartReport> {
+        let theirs = |name: &&Name| self.ring.owner(self.ring.slot_of(name)) == Some(arbiter);
+        let workers = self.host.unrecorded.iter().filter(theirs).map(|name| (name, &self.host.workers[name]));
+        workers.filter(|(_, worker)| worker.must_report()).map(|(name, worker)| worker.report(name)).collect()
+    }
+
+    /// Reports what is due, or all of it.
+    pub(super) fn report_starts(&mut self, all: bool) {
+        let now = self.now;
+        let workers = self.host.unrecorded.iter().map(|name| (name, &self.host.workers[name]));
+        let due = workers.filter(|(_, worker)| worker.must_report() && (all || worker.again <= now));
+        for name in due.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.report_start(&name);
+        }
+    }
+
+    pub(crate) fn on_worker_started(&mut self, name: &Name, epoch: Epoch, result: Result<(), Reason>) {
+        let Some(worker) = self.host.workers.get_mut(name).filter(|worker| worker.epoch == epoch) else {
+            return;
+        };
+        if !matches!(worker.phase, Phase::Starting) {
+            return; // it is being stopped; `WorkerStopped` will tell
+        }
+        let why = worker.why;
+        match result {
+            Ok(()) => {
+                worker.phase = Phase::Running;
+                self.event(Event::Started { name: name.clone(), epoch, why });
+                if why == StartReason::Restart {
+                    self.record_restart(name);
+                } else {
+                    self.report_start(name);
+                }
+            }
+            Err(reason) => {
+                let report =
+                    StartReport { progress: Progress::Failed(reason.clone()), ..worker.report(name) };
+                self.event(Event::StartFailed { name: name.clone(), epoch, reason: reason.clone() });
+                if why == StartReason::Restart {
+                    self.decide_exit(name, Exit::Failed(reason));
+                    return;
+                }
+                self.forget_worker(name);
+                if let Some(arbiter) = self.ring.owner(self.ring.slot_of(name)) {
+                    self.send_report(arbiter, report);
+                }
+            }
+        }
+    }
+
+    /// The holder itself writes down that its worker runs again.
+    fn record_restart(&mut self, name: &Name) {
+        let worker = &self.host.workers[name];
+        let epoch = worker.epoch;
+        let standing = worker.dot.and_then(|dot| self.registry.entry(dot));
+        match standing
+            .filter(|entry| entry.is_live() && entry.holder() == Some(self.me) && entry.epoch < epoch)
+        {
+            Some(entry) => {
+                let entry = entry.later(epoch, Some(self.me));
+                self.write(entry);
+            }
+            None => self.stop_here(name, StopReason::Superseded, Then::Forget),
+        }
+    }
+
+    pub(crate) fn on_worker_exited(&mut self, name: &Name, epoch: Epoch, exit: Exit) {
+        if self.host.attached.get(name) == Some(&epoch) {
+            self.detach(name, exit);
+            return;
+        }
+        let Some(worker) = self.host.workers.get_mut(name).filter(|worker| worker.epoch == epoch) else {
+            return;
+        };
+        match worker.phase {
+            Phase::Running if worker.recorded => self.decide_exit(name, exit),
+            Phase::Starting | Phase::Running => worker.phase = Phase::Exited(exit),
+            Phase::Stopping { .. } | Phase::Stuck { .. } => {
+                self.on_worker_stopped(name, epoch, Stopped::Kindly)
+            }
+            Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => {}
+        }
+    }
+
+    /// An attached worker ended: its registration ends with it.
+    fn detach(&mut self, name: &Name, exit: Exit) {
+        let Some(epoch) = self.host.attached.remove(name) else {
+            return;
+        };
+        self.event(Event::Stopped { name: name.clone(), epoch, why: EndReason::Exited(exit) });
+        let standing = self
+            .registry
+            .winner(name)
+            .filter(|entry| entry.holder() == Some(self.me) && entry.epoch == epoch);
+        if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
+            self.write(removed);
+        }
+    }
+
+    /// Restart or give up, as the kind's policy says.
+    pub(super) fn decide_exit(&mut self, name: &Name, exit: Exit) {
+        let jitter = self.random.next();
+        let now = self.now;
+        let worker = self.host.workers.get_mut(name).expect("the caller found it");
+        let kind = worker.spec.kind();
+        let config = self.config.kinds.iter().find(|config| config.kind == kind);
+        let policy = config.map(|config| config.restart).unwrap_or_default();
+        let decision = worker.history.on_exit(now, &exit, &policy, jitter);
+        let (epoch, dot) = (worker.epoch, worker.dot);
+        worker.phase = Phase::Pausing;
+        worker.recorded = true;
+        self.event(Event::Stopped { name: name.clone(), epoch, why: EndReason::Exited(exit) });
+        match decision {
+            Decision::Restart(pause) => self.timers.set(now + pause, Timer::Restart(name.clone())),
+            Decision::GiveUp => {
+                self.forget_worker(name);
+                let standing = dot.and_then(|dot| self.registry.entry(dot)).filter(|entry| entry.is_live());
+                if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
+                    self.write(removed);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn on_restart_timer(&mut self, name: &Name) {
+        let Some(worker) = self.host.workers.get(name) else {
+            return;
+        };
+        if matches!(worker.phase, Phase::Pausing | Phase::Halted { .. }) {
+            self.restart_here(name);
+        }
+    }
+
+    /// Starts a worker of ours again, if the registration still says that it is ours.
+    fn restart_here(&mut self, name: &Name) {
+        let dot = self.host.workers[name].dot;
+        let standing = dot.and_then(|dot| self.registry.entry(dot));
+        if !standing.is_some_and(|entry| entry.is_live() && entry.holder() == Some(self.me)) {
+            self.forget_worker(name);
+            self.look.insert(name.clone());
+            return;
+        }
+        let epoch = if self.broken(Mutant::EpochNotRaised) {
+            self.host.workers[name].epoch
+        } else {
+            self.next_epoch()
+        };
+        let worker = self.host.workers.get_mut(name).expect("it was just found");
+        worker.epoch = epoch;
+        worker.phase = Phase::Starting;
+        worker.why = StartReason::Restart;
+        worker.recorded = false;
+        self.order_start(name);
+    }
+
+    /// The registry says that we run it and we do not.
+    pub(super) fn resume(&mut self, name: &Name) {
+        let Some(entry) = self.registry.winner(name).cloned() else {
+            return;
+        };
+        let super::entry::State::Live { claim, spec, .. } = entry.state else {
+            return;
+        };
+        let worker = Hosted {
+            epoch: entry.epoch,
+            dot: Some(entry.dot),
+            claim,
+            spec,
+            why: StartReason::Restart,
+            phase: Phase::Pausing,
+            recorded: true,
+            history: History::default(),
+            again: self.now,
+        };
+        self.host.workers.insert(name.clone(), worker);
+        self.restart_here(name);
+    }
+
+    pub(crate) fn on_stop_order(&mut self, from: Life, order: &StopOrder) {
+        self.registry.witness(order.epoch);
+        if self.ring.owner(self.ring.slot_of(&order.name)) != Some(from) {
+            return; // not, or no longer, its arbiter; by our word it would act on
+        }
+        let (name, epoch) = (&order.name, order.epoch);
+        let halt = order.why == Halt::Unregistered;
+        let then = Then::Report { to: from, epoch, halt };
+        let meant =
+            |worker: &&mut Hosted| worker.epoch == epoch || (order.dot.is_some() && worker.dot == order.dot);
+        let Some(worker) = self.host.workers.get_mut(name).filter(meant) else {
+            self.report_stop(from, name, epoch);
+            return;
+        };
+        match &mut worker.phase {
+            Phase::Starting | Phase::Running => {
+                let why = match order.why {
+                    Halt::Unregistered => StopReason::Unregistered,
+                    Halt::Cancelled => StopReason::Cancelled,
+                    Halt::Superseded => StopReason::Superseded,
+                };
+                self.stop_here(name, why, then);
+            }
+            Phase::Stopping { then: after, .. } | Phase::Stuck { then: after, .. } => *after = then,
+            Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => self.after_stop(name, then),
+        }
+    }
+
+    fn report_stop(&mut self, to: Life, name: &Name, epoch: Epoch) {
+        let report = StopReport { name: name.clone(), epoch };
+        if to == self.me {
+            self.on_stop_report(to, &report);
+        } else {
+            self.send_to(to, report);
+        }
+    }
+
+    /// Orders a stop of what is starting or running here.
+    pub(super) fn stop_here(&mut self, name: &Name, why: StopReason, then: Then) {
+        let grace = self.config.stop_grace;
+        let worker = self.host.workers.get_mut(name).expect("the caller found it");
+        worker.phase = Phase::Stopping { why, then };
+        let epoch = worker.epoch;
+        self.outputs.push_back(Output::Stop { name: name.clone(), epoch, grace, why });
+    }
+
+    pub(crate) fn on_worker_stopped(&mut self, name: &Name, epoch: Epoch, outcome: Stopped) {
+        let Some(worker) = self.host.workers.get_mut(name).filter(|worker| worker.epoch == epoch) else {
+            return;
+        };
+        let (Phase::Stopping { why, then } | Phase::Stuck { why, then }) = worker.phase.clone() else {
+            return;
+        };
+        self.event(Event::Stopped { name: name.clone(), epoch, why: EndReason::Ordered(why, outcome) });
+        if outcome == Stopped::Stuck {
+            let worker = self.host.workers.get_mut(name).expect("it was just found");
+            worker.phase = Phase::Stuck { why, then };
+            return;
+        }
+        self.after_stop(name, then);
+    }
+
+    fn after_stop(&mut self, name: &Name, then: Then) {
+        match then {
+            Then::Report { to, epoch, halt: true } => {
+                let worker = self.host.workers.get_mut(name).expect("the caller found it");
+                worker.phase = Phase::Halted { by: to };
+                self.timers
+                    .set(self.now + self.config.retry_after * HALTED_RETRIES, Timer::Restart(name.clone()));
+                self.report_stop(to, name, epoch);
+            }
+            Then::Report { to, epoch, halt: false } => {
+                self.forget_worker(name);
+                self.report_stop(to, name, epoch);
+            }
+            Then::Start(order) => {
+                self.forget_worker(name);
+                if let Some(arbiter) = self.ring.owner(self.ring.slot_of(name)) {
+                    self.on_start_order(arbiter, order);
+                }
+            }
+            Then::Vacate => {
+                self.forget_worker(name);
+                self.vacate(name);
+            }
+            Then::Forget => self.forget_worker(name),
+        }
+        self.look.insert(name.clone());
+    }
+
+    pub(super) fn forget_worker(&mut self, name: &Name) {
+        self.host.workers.remove(name);
+        self.host.unrecorded.remove(name);
+    }
+
+    /// The arbiter that wanted these stopped is their arbiter no more: they run again, and it may ask anew.
+    pub(super) fn resume_halted(&mut self) {
+        let ring = &self.ring;
+        let orphaned = self.host.workers.iter().filter(|(name, worker)| {
+            matches!(worker.phase, Phase::Halted { by } if ring.owner(ring.slot_of(name)) != Some(by))
+        });
+        for name in orphaned.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.restart_here(&name);
+        }
+    }
+}
+
+impl Hosted {
+    fn report(&self, name: &Name) -> StartReport {
+        let progress =
+            if matches!(self.phase, Phase::Starting) { Progress::Starting } else { Progress::Running };
+        let Self { dot, claim, epoch, .. } = *self;
+        StartReport { name: name.clone(), dot, claim, spec: self.spec.clone(), epoch, progress }
+    }
+}

@@ -1,0 +1,26 @@
+//! The registry and all that keeps it true: logs, claims, starts, takeovers, the barrier before new slots.
+
+mod barrier;
+mod callers;
+mod claims;
+mod departure;
+mod desk;
+mod entry;
+mod grants;
+mod host;
+mod hosting;
+mod log;
+mod reconcile;
+mod registry;
+mod replication;
+mod sync;
+mod takeover;
+
+pub(crate) use barrier::Gates;
+pub(crate) use callers::Callers;
+pub(crate) use departure::Departure;
+pub(crate) use desk::Desk;
+pub(crate) use entry::Entry;
+pub(crate) use host::Host;
+pub(crate) use registry::Registry;
+pub(crate) use replication::Replication;

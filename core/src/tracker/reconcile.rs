@@ -1,0 +1,178 @@
+//! Level-triggered: of every name of which something changed, "should I run this, should I still?"
+
+use alloc::vec::Vec;
+
+use super::entry::{Entry, State};
+use super::host::{Phase, Then};
+use crate::event::{Event, Output, StopReason, WorkerSpec};
+use crate::id::{Life, Name};
+use crate::machine::Machine;
+use crate::membership::Announced;
+use crate::mutant::Mutant;
+
+impl Machine {
+    /// Looks at all names that are marked, and at those without a living holder when the members changed.
+    pub(crate) fn settle_names(&mut self) {
+        if core::mem::take(&mut self.scan_again) {
+            let orphaned =
+                self.registry.holders().filter(|holder| holder.is_none_or(|life| self.is_gone(life)));
+            let names =
+                orphaned.collect::<Vec<_>>().into_iter().flat_map(|holder| self.registry.held_by(holder));
+            let names: Vec<Name> = names.cloned().collect();
+            self.look.extend(names);
+        }
+        loop {
+            let changed = self.registry.take_changed();
+            for name in &changed {
+                let placement = self.registry.winner(name).and_then(Entry::placement);
+                self.outputs.push_back(Output::Place { name: name.clone(), placement });
+            }
+            self.look.extend(changed);
+            let Some(name) = self.look.pop_first() else {
+                break;
+            };
+            self.look_at(&name);
+        }
+        self.take_over_vacant();
+    }
+
+    /// Whether a life is known, and known to be down. An unknown one is parked: its record will come.
+    fn is_gone(&self, life: Life) -> bool {
+        self.table.of(life).is_some_and(crate::membership::Record::is_down)
+    }
+
+    fn look_at(&mut self, name: &Name) {
+        self.look_as_host(name);
+        self.look_at_attached(name);
+        self.look_at_losers(name);
+        self.look_as_arbiter(name);
+    }
+
+    fn look_as_host(&mut self, name: &Name) {
+        let winner = self.registry.winner(name);
+        let Some(worker) = self.host.workers.get_mut(name) else {
+            let ours = winner.is_some_and(|entry| entry.holder() == Some(self.me) && !is_attached(entry));
+            if ours {
+                if self.table.mine().announced == Announced::Up {
+                    self.resume(name)
+                } else {
+                    self.vacate(name)
+                }
+            }
+            return;
+        };
+        if let Some(entry) =
+            winner.filter(|entry| entry.holder() == Some(self.me) && entry.epoch == worker.epoch)
+        {
+            worker.dot = Some(entry.dot);
+            worker.recorded = true;
+            self.host.unrecorded.remove(name);
+            if let Phase::Exited(exit) = worker.phase.clone() {
+                self.decide_exit(name, exit);
+            }
+            return;
+        }
+        let ended =
+            worker.dot.is_some_and(|dot| self.registry.entry(dot).is_none_or(|entry| !entry.is_live()));
+        let why = match winner {
+            Some(entry) if entry.epoch > worker.epoch && !self.config.broken(Mutant::SupersededRunsOn) => {
+                if worker.dot.is_some_and(|dot| dot != entry.dot) {
+                    StopReason::Conflict
+                } else {
+                    StopReason::Superseded
+                }
+            }
+            Some(_) | None if ended => StopReason::Unregistered,
+            Some(_) | None => return, // a start that its arbiter has yet to record
+        };
+        match &mut worker.phase {
+            Phase::Starting | Phase::Running => self.stop_here(name, why, Then::Forget),
+            Phase::Stopping { .. } | Phase::Stuck { .. } => {}
+            Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => {
+                self.forget_worker(name);
+                self.look.insert(name.clone());
+            }
+        }
+    }
+
+    /// Attached workers are told when their registration ends, and live on.
+    fn look_at_attached(&mut self, name: &Name) {
+        let ours =
+            self.registry.winner(name).filter(|entry| entry.holder() == Some(self.me) && is_attached(entry));
+        let now = ours.map(|entry| entry.epoch);
+        let before = self.host.attached.get(name).copied();
+        if before == now {
+            return;
+        }
+        match now {
+            Some(epoch) => drop(self.host.attached.insert(name.clone(), epoch)),
+            None => drop(self.host.attached.remove(name)),
+        }
+        if let (Some(epoch), None) = (before, now) {
+            let why = if self.registry.winner(name).is_some() {
+                StopReason::Conflict
+            } else {
+                StopReason::Unregistered
+            };
+            let grace = self.config.stop_grace;
+            self.outputs.push_back(Output::Stop { name: name.clone(), epoch, grace, why });
+        }
+    }
+
+    /// Two registrations of one name, after a partition: the loser's holder ends its own once nothing of it runs
+    /// there; if it is gone, the arbiter does.
+    fn look_at_losers(&mut self, name: &Name) {
+        if self.broken(Mutant::TieNotBroken) {
+            return;
+        }
+        let losers = self.registry.losers(name);
+        if losers.is_empty() {
+            self.conflicts.remove(name);
+            return;
+        }
+        let winner = self.registry.winner(name).expect("a loser lost to a winner").clone();
+        let node_of = |entry: &Entry| self.table.node_of(entry.holder().unwrap_or(entry.dot.life));
+        if self.conflicts.insert(name.clone()) {
+            let (winner, loser) = (node_of(&winner), node_of(&losers[0]));
+            self.event(Event::Conflict { name: name.clone(), winner, loser });
+        }
+        let arbiter = self.serves(name);
+        for loser in losers {
+            let runs_here = self.host.workers.get(name).is_some_and(|worker| worker.dot == Some(loser.dot));
+            let mine_to_end = match loser.holder() {
+                Some(life) if life == self.me => !runs_here,
+                Some(life) => arbiter && self.is_gone(life),
+                None => arbiter,
+            };
+            if mine_to_end {
+                let removed = loser.removed(self.registry.newest());
+                self.write(removed);
+            }
+        }
+    }
+
+    /// Whether we are the arbiter of a name, and may act as such.
+    pub(super) fn serves(&self, name: &Name) -> bool {
+        let slot = self.ring.slot_of(name);
+        self.owns(slot) && self.gates.is_open(slot)
+    }
+
+    fn look_as_arbiter(&mut self, name: &Name) {
+        let vacant =
+            self.registry.winner(name).filter(|entry| entry.holder().is_none_or(|life| self.is_gone(life)));
+        let Some(entry) = vacant.filter(|_| self.serves(name) && !self.desk.is_busy_with(name)) else {
+            self.vacant.remove(name);
+            return;
+        };
+        if is_attached(entry) {
+            let removed = entry.removed(self.registry.newest());
+            self.write(removed); // it died with its node, or nobody can start it again
+        } else if !self.broken(Mutant::NoTakeover) {
+            self.vacant.insert(name.clone());
+        }
+    }
+}
+
+fn is_attached(entry: &Entry) -> bool {
+    matches!(&entry.state, State::Live { spec: WorkerSpec::Attached, .. })
+}

@@ -1,0 +1,220 @@
+//! All registrations that this node knows, by dot, by name, by holder, and by the log that said so.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::entry::Entry;
+use super::log::Log;
+use crate::id::{Dot, Epoch, Life, Name};
+
+/// A replica of the registry.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    entries: BTreeMap<Dot, Held>,
+    names: BTreeMap<Name, Vec<Dot>>, // the live ones; more than one only after a partition
+    holders: BTreeMap<Option<Life>, BTreeSet<Dot>>, // the live ones
+    logs: BTreeMap<Life, Log>,
+    hash: u128,
+    changed: BTreeSet<Name>,
+    newest: Epoch,
+}
+
+/// An entry, and where in which log it stands.
+#[derive(Debug)]
+struct Held {
+    entry: Entry,
+    origin: Life,
+    seq: u64,
+}
+
+impl Registry {
+    /// How many names are registered.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The highest epoch seen anywhere.
+    pub(crate) fn newest(&self) -> Epoch {
+        self.newest
+    }
+
+    /// Epochs seen elsewhere than in an entry rise our own, too.
+    pub(crate) fn witness(&mut self, epoch: Epoch) {
+        self.newest = self.newest.max(epoch);
+    }
+
+    /// The registration that stands for a name.
+    pub(crate) fn winner(&self, name: &Name) -> Option<&Entry> {
+        let dots = self.names.get(name)?;
+        dots.iter().map(|dot| &self.entries[dot].entry).max_by_key(|entry| entry.rank())
+    }
+
+    /// The registrations of a name that another one beats.
+    pub(crate) fn losers(&self, name: &Name) -> Vec<Entry> {
+        let Some(dots) = self.names.get(name).filter(|dots| dots.len() > 1) else {
+            return Vec::new();
+        };
+        let winner = self.winner(name).map(|entry| entry.dot);
+        let losers = dots.iter().filter(|&&dot| Some(dot) != winner);
+        losers.map(|dot| self.entries[dot].entry.clone()).collect()
+    }
+
+    /// The latest entry of a registration, standing or removed.
+    pub(crate) fn entry(&self, dot: Dot) -> Option<&Entry> {
+        self.entries.get(&dot).map(|held| &held.entry)
+    }
+
+    /// Where an entry is written.
+    pub(crate) fn position_of(&self, dot: Dot) -> Option<(Life, u64)> {
+        self.entries.get(&dot).map(|held| (held.origin, held.seq))
+    }
+
+    /// All that have a live registration, `None` standing for "nobody".
+    pub(crate) fn holders(&self) -> impl Iterator<Item = Option<Life>> + '_ {
+        self.holders.keys().copied()
+    }
+
+    /// The names of the live registrations that are held by this life, or by nobody.
+    pub(crate) fn held_by(&self, holder: Option<Life>) -> impl Iterator<Item = &Name> {
+        self.holders.get(&holder).into_iter().flatten().map(|dot| &self.entries[dot].entry.name)
+    }
+
+    /// The names of which something changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<Name> {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// Takes an entry that stands in a log. Whether it was news. Does not move the log's position.
+    pub(crate) fn apply(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
+        self.witness(entry.epoch);
+        let dot = entry.dot;
+        if let Some(known) = self.entries.get(&dot) {
+            if !entry.beats(&known.entry) {
+                return false;
+            }
+            let known = self.entries.remove(&dot).expect("it was just found");
+            self.logs.entry(known.origin).or_default().erase(known.seq);
+            if known.entry.is_live() {
+                self.unindex(&known.entry);
+            }
+        } else if !entry.is_live() && self.log(origin).is_some_and(|log| seq <= log.stable()) {
+            return false; // a removal that all lives have acknowledged and we have dropped
+        }
+        if entry.is_live() {
+            self.names.entry(entry.name.clone()).or_default().push(dot);
+            self.holders.entry(entry.holder()).or_default().insert(dot);
+        }
+        self.changed.insert(entry.name.clone());
+        self.logs.entry(origin).or_default().insert(seq, dot);
+        self.entries.insert(dot, Held { entry, origin, seq });
+        true
+    }
+
+    fn unindex(&mut self, entry: &Entry) {
+        let dots = self.names.get_mut(&entry.name).expect("a live entry is indexed by its name");
+        dots.retain(|&dot| dot != entry.dot);
+        if dots.is_empty() {
+            self.names.remove(&entry.name);
+        }
+        let held = self.holders.get_mut(&entry.holder()).expect("a live entry is indexed by its holder");
+        held.remove(&entry.dot);
+        if held.is_empty() {
+            self.holders.remove(&entry.holder());
+        }
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The dots that stand in a log past its position: copies that came ahead of a gap.
+    pub(crate) fn beyond(&self, origin: Life) -> Vec<Dot> {
+        self.logs.get(&origin).map_or_else(Vec::new, Log::beyond)
+    }
+
+    /// Moves an entry, as it is, to another log.
+    pub(crate) fn rehome(&mut self, dot: Dot, origin: Life, seq: u64) {
+        let held = self.entries.get_mut(&dot).expect("the caller found it in a log");
+        self.logs.entry(held.origin).or_default().erase(held.seq);
+        (held.origin, held.seq) = (origin, seq);
+        self.logs.entry(origin).or_default().insert(seq, dot);
+    }
+
+    pub(crate) fn log(&self, origin: Life) -> Option<&Log> {
+        self.logs.get(&origin)
+    }
+
+    /// How far this replica has a log without a gap.
+    pub(crate) fn position(&self, origin: Life) -> u64 {
+        self.logs.get(&origin).map_or(0, Log::position)
+    }
+
+    /// This replica has all of the log up to `to`. Never moves back.
+    pub(crate) fn advance(&mut self, origin: Life, to: u64) {
+        let log = self.logs.entry(origin).or_default();
+        let before = log.position();
+        if to <= before {
+            return;
+        }
+        log.advance(to);
+        self.hash ^= position_hash(origin, before) ^ position_hash(origin, to);
+    }
+
+    /// All lives have the log up to here: removals before it are dropped.
+    pub(crate) fn stabilise(&mut self, origin: Life, stable: u64) {
+        let Some(log) = self.logs.get_mut(&origin) else {
+            return;
+        };
+        for dot in log.stabilise(stable) {
+            if self.entries.get(&dot).is_some_and(|held| !held.entry.is_live()) {
+                let held = self.entries.remove(&dot).expect("it was just found");
+                log.erase(held.seq);
+            }
+        }
+    }
+
+    /// Of all positions: equal replicas have equal hashes.
+    pub(crate) fn hash(&self) -> u128 {
+        self.hash
+    }
+
+    pub(crate) fn positions(&self) -> Vec<(Life, u64)> {
+        let logs = self.logs.iter().filter(|(_, log)| log.position() > 0);
+        logs.map(|(&origin, log)| (origin, log.position())).collect()
+    }
+
+    /// What is left of a log after `from`: at most `max` entries, about `bytes` bytes, and the position
+    /// that having them means.
+    pub(crate) fn chunk(
+        &self,
+        origin: Life,
+        from: u64,
+        max: usize,
+        bytes: usize,
+    ) -> (u64, Vec<(u64, Entry)>) {
+        let Some(log) = self.logs.get(&origin) else {
+            return (from, Vec::new());
+        };
+        let mut entries = Vec::new();
+        let mut size = 0;
+        for (seq, dot) in log.after(from) {
+            if entries.len() == max || size > bytes {
+                return (entries.last().map_or(from, |(seq, _)| *seq), entries);
+            }
+            let entry = self.entries[&dot].entry.clone();
+            size += entry.size();
+            entries.push((seq, entry));
+        }
+        (log.position().max(from), entries)
+    }
+}
+
+fn position_hash(origin: Life, position: u64) -> u128 {
+    if position == 0 {
+        return 0;
+    }
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&origin.0.to_le_bytes());
+    bytes[8..].copy_from_slice(&position.to_le_bytes());
+    xxhash_rust::xxh3::xxh3_128(&bytes)
+}

@@ -1,0 +1,77 @@
+//! How far the others have our log, which pulls are under way, and who is owed an answer once a copy is safe.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::desk::Client;
+use crate::id::Life;
+use crate::wire::message::Verdict;
+
+/// Bookkeeping of what was shipped.
+#[derive(Debug, Default)]
+pub(crate) struct Replication {
+    acked: BTreeMap<Life, u64>,
+    pulls: BTreeMap<Life, Pull>,
+    owed: BTreeMap<u64, Vec<(Client, Verdict)>>,
+}
+
+/// A pull under way: from whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Pull {
+    from: Life,
+}
+
+impl Replication {
+    pub(crate) fn on_acked(&mut self, life: Life, position: u64) {
+        let acked = self.acked.entry(life).or_default();
+        *acked = position.max(*acked);
+    }
+
+    pub(crate) fn acked_by(&self, life: Life) -> u64 {
+        self.acked.get(&life).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn is_pulling(&self, origin: Life) -> bool {
+        self.pulls.contains_key(&origin)
+    }
+
+    pub(crate) fn begin_pull(&mut self, origin: Life, from: Life) {
+        self.pulls.insert(origin, Pull { from });
+    }
+
+    pub(crate) fn end_pull(&mut self, origin: Life, from: Life) {
+        if self.pulls.get(&origin).is_some_and(|pull| pull.from == from) {
+            self.pulls.remove(&origin);
+        }
+    }
+
+    /// The link to `from` is gone.
+    pub(crate) fn drop_pulls(&mut self, from: Life) {
+        self.pulls.retain(|_, pull| pull.from != from);
+    }
+
+    /// None of them came back in time: to be asked again, of others perhaps.
+    pub(crate) fn drop_all_pulls(&mut self) {
+        self.pulls.clear();
+    }
+
+    /// Answers this once another member has our log up to `seq`.
+    pub(crate) fn owe(&mut self, seq: u64, client: Client, verdict: Verdict) {
+        self.owed.entry(seq).or_default().push((client, verdict));
+    }
+
+    /// Whether this claim is only waiting for its copy.
+    pub(crate) fn owes(&self, client: &Client) -> bool {
+        self.owed.values().flatten().any(|(owed, _)| owed.id == client.id)
+    }
+
+    /// What can be answered now that someone has our log up to `held`.
+    pub(crate) fn take_due(&mut self, held: u64) -> Vec<(Client, Verdict)> {
+        let later = self.owed.split_off(&held.saturating_add(1));
+        core::mem::replace(&mut self.owed, later).into_values().flatten().collect()
+    }
+
+    pub(crate) fn owes_any(&self) -> bool {
+        !self.owed.is_empty()
+    }
+}

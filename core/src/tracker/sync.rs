@@ -1,0 +1,237 @@
+//! How replicas become one: our own log pushed to all, the rest pulled from whoever has it.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::entry::{Entry, State};
+use crate::event::Status;
+use crate::id::{Dot, Epoch, Life, LinkId};
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::wire::List;
+use crate::wire::message::{Acked, Delta, Digest, MAX_DELTA, Positions, Pull};
+
+/// At most about this many bytes of entries in one delta.
+const DELTA_BYTES: usize = 48 << 10;
+
+/// At most this many sequence numbers of our log are on their way to one peer.
+const WINDOW: u64 = 4 * MAX_DELTA as u64;
+
+impl Machine {
+    pub(crate) fn positions(&self) -> Positions {
+        List(self.registry.positions())
+    }
+
+    /// The next epoch: above all that this node has seen and above the floor.
+    pub(crate) fn next_epoch(&mut self) -> Epoch {
+        let epoch = self.registry.newest().next(self.config.epoch_floor_ms, self.me);
+        self.registry.witness(epoch);
+        epoch
+    }
+
+    /// The dot of a registration that is written next.
+    pub(crate) fn next_dot(&self) -> Dot {
+        Dot { life: self.me, seq: self.registry.position(self.me) + 1 }
+    }
+
+    /// Writes to our own log. Its position there.
+    pub(crate) fn write(&mut self, entry: Entry) -> u64 {
+        let seq = self.registry.position(self.me) + 1;
+        let news = self.registry.apply(self.me, seq, entry);
+        debug_assert!(news, "we write nothing that is old news to ourselves");
+        self.registry.advance(self.me, seq);
+        seq
+    }
+
+    /// Sends each peer what it does not have of our log, as far as its window allows, and says what we have of its.
+    pub(crate) fn flush_log(&mut self) {
+        let head = self.registry.position(self.me);
+        let links: Vec<(Life, LinkId)> = self.links.serving().collect();
+        for (life, id) in links {
+            let Some(link) = self.links.get(id).filter(|link| link.theirs.is_some()) else {
+                continue;
+            };
+            let (mut sent, acked, told) = (link.sent, link.acked, link.told);
+            while sent < head && sent - acked.min(sent) < WINDOW {
+                let delta = self.delta(self.me, sent);
+                sent = delta.to;
+                self.send(id, delta);
+            }
+            let have = self.registry.position(life);
+            if have > told {
+                self.send(id, Acked { position: have });
+            }
+            let link = self.links.get_mut(id).expect("it serves");
+            link.sent = sent;
+            link.told = have;
+        }
+    }
+
+    fn delta(&self, origin: Life, from: u64) -> Delta {
+        let (to, entries) = self.registry.chunk(origin, from, MAX_DELTA, DELTA_BYTES);
+        let (head, stable) = (self.registry.position(origin), self.stable(origin));
+        Delta { origin, from, to, head, stable, entries: List(entries) }
+    }
+
+    /// How far all that may ever come back have a log.
+    fn stable(&self, origin: Life) -> u64 {
+        if origin != self.me {
+            return self.registry.log(origin).map_or(0, |log| log.stable());
+        }
+        let others = self.table.iter().filter(|record| {
+            record.life != self.me && record.announced != crate::membership::Announced::Left
+        });
+        others
+            .map(|record| self.replication.acked_by(record.life))
+            .min()
+            .unwrap_or(u64::MAX)
+            .min(self.registry.position(origin))
+    }
+
+    pub(crate) fn on_delta(&mut self, id: LinkId, delta: Delta) {
+        let Some(life) = self.links.get(id).map(|link| link.peer.life) else {
+            return;
+        };
+        let Delta { origin, from, to, head, stable, entries } = delta;
+        if origin == self.me {
+            return; // nobody teaches us our own log
+        }
+        let mut drop_one = self.broken(Mutant::DeltaDropped) && self.random.next().is_multiple_of(4);
+        for (seq, entry) in entries {
+            if !core::mem::take(&mut drop_one) {
+                self.registry.apply(origin, seq, entry);
+            }
+        }
+        let have = self.registry.position(origin);
+        if from <= have {
+            if to > have {
+                self.registry.advance(origin, to);
+                self.progress_at = self.now;
+            }
+            self.registry.stabilise(origin, stable);
+        }
+        if origin == life {
+            if from > have {
+                self.send_digest(id, false); // a gap: it thinks that we have more
+            }
+            return;
+        }
+        self.replication.end_pull(origin, life);
+        if let Some(theirs) = self.links.get_mut(id).and_then(|link| link.theirs.as_mut()) {
+            theirs.insert(origin, head); // what it really has, should it have less than it said
+        }
+        self.pull_again = true;
+    }
+
+    pub(crate) fn on_acked(&mut self, id: LinkId, position: u64) {
+        let head = self.registry.position(self.me);
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let position = position.min(head);
+        link.acked = link.acked.max(position);
+        let life = link.peer.life;
+        if let Some(theirs) = link.theirs.as_mut() {
+            theirs.insert(self.me, position);
+        }
+        self.replication.on_acked(life, position);
+        let stable = self.stable(self.me);
+        self.registry.stabilise(self.me, stable);
+    }
+
+    pub(crate) fn send_digest(&mut self, id: LinkId, answer: bool) {
+        let positions = self.positions();
+        self.send(id, Digest { positions, answer });
+    }
+
+    pub(crate) fn on_digest(&mut self, id: LinkId, digest: Digest) {
+        let (me, head) = (self.me, self.registry.position(self.me));
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let Some(theirs) = link.theirs.as_mut() else {
+            return; // its greeting will say the same
+        };
+        let positions: alloc::collections::BTreeMap<Life, u64> = digest.positions.into_iter().collect();
+        let ours = positions.get(&me).copied().unwrap_or(0).min(head);
+        theirs.clone_from(&positions);
+        if ours <= link.acked && ours < link.sent {
+            link.sent = ours; // nothing came of what we sent since: again
+            link.acked = ours;
+        }
+        link.told = 0; // say again how far we have its log
+        self.pull_again = true;
+        let has_less =
+            self.registry.positions().iter().any(|(origin, have)| positions.get(origin).unwrap_or(&0) < have);
+        if has_less && !digest.answer {
+            self.send_digest(id, true);
+        }
+    }
+
+    pub(crate) fn on_pull(&mut self, id: LinkId, pull: &Pull) {
+        let delta = self.delta(pull.origin, pull.from);
+        self.send(id, delta);
+    }
+
+    /// Asks for what others have and we lack. A live peer's own log comes by itself.
+    pub(crate) fn pull_missing(&mut self) {
+        if !core::mem::take(&mut self.pull_again) {
+            return;
+        }
+        let mut pulls: Vec<(Life, Life, LinkId)> = Vec::new();
+        for (life, id) in self.links.serving() {
+            let theirs = self.links.get(id).and_then(|link| link.theirs.as_ref());
+            for (&origin, &position) in theirs.into_iter().flatten() {
+                let comes_by_itself =
+                    self.links.to(origin).is_some() && self.table.status(origin) != Some(Status::Suspect);
+                if origin == self.me || comes_by_itself || position <= self.registry.position(origin) {
+                    continue;
+                }
+                if self.broken(Mutant::NoLevelling) && !self.table.is_live(origin) {
+                    continue;
+                }
+                if self.replication.is_pulling(origin) || pulls.iter().any(|&(pulled, ..)| pulled == origin) {
+                    continue;
+                }
+                pulls.push((origin, life, id));
+            }
+        }
+        for (origin, life, id) in pulls {
+            self.replication.begin_pull(origin, life);
+            let from = self.registry.position(origin);
+            self.send(id, Pull { origin, from });
+        }
+    }
+
+    /// Copies of a dead life's records that came ahead of a gap which nobody can fill: they go on in our own log,
+    /// unchanged, so that all get them.
+    pub(crate) fn adopt_orphans(&mut self, origin: Life) {
+        for entry in self.registry.beyond(origin) {
+            let seq = self.registry.position(self.me) + 1;
+            self.registry.rehome(entry, self.me, seq);
+            self.registry.advance(self.me, seq);
+        }
+    }
+
+    /// Answers those whose registration or removal another member holds by now, or where there is no other.
+    pub(crate) fn pay_owed(&mut self) {
+        if !self.replication.owes_any() {
+            return;
+        }
+        let others: BTreeSet<Life> =
+            self.ring.members().map(|(life, _)| life).filter(|&life| life != self.me).collect();
+        let held = others.iter().map(|&life| self.replication.acked_by(life)).max().unwrap_or(u64::MAX);
+        for (client, verdict) in self.replication.take_due(held) {
+            self.answer(client, verdict);
+        }
+    }
+
+    /// A copy that came inside an answer.
+    pub(crate) fn keep_copy(&mut self, origin: Life, seq: u64, entry: Entry) {
+        let removed = matches!(entry.state, State::Removed);
+        if removed && self.registry.entry(entry.dot).is_none() {
+            return; // nothing of it here to remove; its log brings the rest
+        }
+        self.registry.apply(origin, seq, entry);
+    }
+}

@@ -1,0 +1,154 @@
+//! Names without a living holder get a new one; and what else follows when a life ends or the ring moves.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::desk::{Matter, Starting, Step};
+use super::entry::State;
+use crate::event::Event;
+use crate::id::{Dot, Life, Name};
+use crate::machine::Machine;
+use crate::mutant::Mutant;
+use crate::timer::Timer;
+
+/// Something that is likely to work in a moment is tried again after this.
+const SOON: Duration = Duration::from_millis(10);
+
+impl Machine {
+    /// Begins as many takeovers as may be under way at once.
+    pub(super) fn take_over_vacant(&mut self) {
+        let mut hostless = BTreeSet::new();
+        while self.desk.takeovers() < self.config.max_takeovers {
+            let Some(name) = self.vacant.pop_first() else {
+                break;
+            };
+            let Some(dot) = self.registry.winner(&name).map(|entry| entry.dot).filter(|_| self.serves(&name))
+            else {
+                continue;
+            };
+            if self.desk.is_busy_with(&name) {
+                continue;
+            }
+            if !self.begin_takeover(&name, dot, BTreeSet::new(), 0) {
+                hostless.insert(name);
+            }
+        }
+        self.vacant.append(&mut hostless); // until a member comes that has their kind
+    }
+
+    /// Whether a host was found and told.
+    fn begin_takeover(&mut self, name: &Name, dot: Dot, tried: BTreeSet<Life>, failures: u32) -> bool {
+        let Some(State::Live { claim, spec, .. }) = self.registry.entry(dot).map(|entry| entry.state.clone())
+        else {
+            return true; // it was removed
+        };
+        let Some(host) = self.choose_host(name, &spec.kind(), &tried) else {
+            return false;
+        };
+        let epoch =
+            if self.broken(Mutant::EpochNotRaised) { self.registry.newest() } else { self.next_epoch() };
+        let (now, deadline) = (self.now, self.now + self.config.start_timeout);
+        let starting = Starting {
+            host,
+            epoch,
+            dot: Some(dot),
+            claim,
+            spec,
+            client: None,
+            deadline,
+            again: now,
+            tried,
+            failures,
+        };
+        self.open(name, Step::Starting(starting));
+        true
+    }
+
+    pub(crate) fn on_takeover_timer(&mut self, name: Name) {
+        let Some(Matter { step: Step::Pausing { dot, tried, failures }, .. }) = self.desk.matters.get(&name)
+        else {
+            return;
+        };
+        let (dot, tried, failures) = (*dot, tried.clone(), *failures);
+        let matter = self.desk.matters.remove(&name).expect("it was just found");
+        let live = self.registry.entry(dot).is_some_and(|entry| entry.is_live());
+        if live && !self.begin_takeover(&name, dot, tried, failures) {
+            self.vacant.insert(name.clone());
+        }
+        match self.desk.matters.get_mut(&name) {
+            Some(current) => current.waiters.extend(matter.waiters),
+            None => self.serve(&name, matter.waiters),
+        }
+        self.look.insert(name);
+    }
+
+    /// A life is down.
+    pub(crate) fn on_life_down(&mut self, life: Life) {
+        self.drop_question(life);
+        self.replace_host(life);
+        self.adopt_orphans(life);
+        self.scan_again = true;
+        self.pull_again = true;
+    }
+
+    /// The ring is another: what is no longer ours is given up, what was refused elsewhere is tried again.
+    pub(crate) fn on_ring_moved(&mut self) {
+        self.give_up_lost();
+        self.resend_claims();
+        self.report_starts(true);
+        self.resume_halted();
+        let hostless: Vec<Name> = self.vacant.iter().cloned().collect();
+        self.look.extend(hostless);
+    }
+
+    /// A link to this life is up and greeted: what it is waiting for, or we for it, is said again.
+    pub(crate) fn on_contact(&mut self, life: Life) {
+        self.ask_barrier(Some(life));
+        self.resend_claims();
+        self.report_starts(true);
+        self.retry_soon = true;
+    }
+
+    /// Sets the timer for what has to be said again, if there is anything.
+    pub(crate) fn arm_retry(&mut self) {
+        let soon = core::mem::take(&mut self.retry_soon);
+        let waits = self.callers.len() > 0
+            || !self.desk.is_empty()
+            || self.host.reports()
+            || !self.gates.are_passed();
+        if !waits {
+            return;
+        }
+        let at = self.now + if soon { SOON } else { self.config.retry_after };
+        match self.retry_set {
+            Some(set) if set <= at => {}
+            Some(set) => {
+                self.timers.cancel(set, Timer::Retry);
+                self.timers.set(at, Timer::Retry);
+                self.retry_set = Some(at);
+            }
+            None => {
+                self.timers.set(at, Timer::Retry);
+                self.retry_set = Some(at);
+            }
+        }
+    }
+
+    pub(crate) fn on_retry_timer(&mut self) {
+        self.retry_claims();
+        self.retry_orders();
+        self.report_starts(false);
+        self.ask_barrier(None);
+        self.replication.drop_all_pulls();
+        self.pull_again = true;
+    }
+
+    /// Everything that the last changes of the topology asked for is done.
+    pub(crate) fn settle_topology(&mut self) {
+        if self.unsettled && self.gates.are_passed() && self.vacant.is_empty() && self.desk.takeovers() == 0 {
+            self.unsettled = false;
+            self.event(Event::TopologySettled);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The messages of the cores. A kind and its body never change once released; a change is a new kind.
+
+use alloc::boxed::Box;
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::{Frame, MAX_FRAME};
+use super::list::List;
+use crate::error::{Refusal, WireError};
+use crate::event::{Registration, WorkerSpec};
+use crate::id::{ClaimId, Dot, Epoch, Life, Name, Reason};
+use crate::membership::Record;
+use crate::tracker::Entry;
+
+/// The most member records in one message.
+pub(crate) const MAX_RECORDS: usize = 4096;
+/// The most log records in one message.
+pub(crate) const MAX_DELTA: usize = 256;
+/// The most starts that one barrier acknowledgement reports.
+pub(crate) const MAX_STARTS: usize = 4096;
+
+/// How far a replica has each log, without a gap.
+pub(crate) type Positions = List<(Life, u64), MAX_RECORDS>;
+
+/// One table: the kind on the wire and the type of the body.
+macro_rules! messages {
+    ($($(#[$doc:meta])* $kind:literal $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+            pub(crate) struct $name { $($(#[$field_doc])* pub(crate) $field: $type),* }
+
+            impl From<$name> for Message {
+                fn from(body: $name) -> Self {
+                    Self::$name(Box::new(body))
+                }
+            }
+        )*
+
+        /// Any of them.
+        #[derive(Clone, PartialEq, Debug)]
+        pub(crate) enum Message { $($name(Box<$name>)),* }
+
+        impl Message {
+            /// Kind and body.
+            pub(crate) fn encode(&self) -> Frame {
+                let (kind, body) = match self {
+                    $(Self::$name(body) => ($kind, postcard::to_allocvec(body))),*
+                };
+                Frame { kind, body: body.expect("a message is plain data") }
+            }
+
+            /// `None` for a kind that this version does not know: to be skipped.
+            ///
+            /// # Errors
+            /// [`WireError::Body`] unless the body is one message of its kind and nothing more.
+            pub(crate) fn decode(frame: &Frame) -> Result<Option<Self>, WireError> {
+                match frame.kind {
+                    $($kind => match postcard::take_from_bytes::<$name>(&frame.body) {
+                        Ok((body, [])) => Ok(Some(body.into())),
+                        Ok(_) | Err(_) => Err(WireError::Body { kind: frame.kind }),
+                    },)*
+                    _ => Ok(None),
+                }
+            }
+        }
+    };
+}
+
+messages! {
+    /// The first on every link: all that the sender knows of members, and how far it has each log.
+    0x0001 Greet { records: List<Record, MAX_RECORDS>, positions: Positions }
+    /// The last on a link: why it is closed.
+    0x0002 Goodbye { refusal: Refusal }
+    /// Member records that changed, or all of them.
+    0x0003 Records { records: List<Record, MAX_RECORDS> }
+    /// "Are you there?" With hashes of what the sender knows, for comparison.
+    0x0010 Ping { seq: u64, records_hash: u64, positions_hash: u128 }
+    /// "I am." Echoes the number.
+    0x0011 Pong { seq: u64, records_hash: u64, positions_hash: u128 }
+    /// "Ask this member for me whether it is there": a probe failed, or someone saw proof of its death.
+    0x0012 PingFor { seq: u64, subject: Life }
+    /// "It is": bytes came after the question. Or: its link to me is closed, or was silent for long enough.
+    0x0013 PongFor { seq: u64, subject: Life, heard: bool }
+    /// How far the sender has each log; the receiver pulls what it lacks, and answers if it has more.
+    0x0020 Digest { positions: Positions, answer: bool }
+    /// "Send me what you have of this log after this position."
+    0x0021 Pull { origin: Life, from: u64 }
+    /// What is left of a log's records after `from`, up to and with `to`. `head` is the sender's position
+    /// there; up to `stable` all lives have it, so that removals may be dropped.
+    0x0022 Delta { origin: Life, from: u64, to: u64, head: u64, stable: u64, entries: List<(u64, Entry), MAX_DELTA> }
+    /// "I have the log of yours up to here without a gap."
+    0x0023 Acked { position: u64 }
+    /// "I gained slots. Is your ring mine?"
+    0x0030 Barrier { generation: u64, ring_hash: u64 }
+    /// "It is: from now on I grant and accept starts by it only." With all that the gainer must know.
+    0x0031 BarrierAck { generation: u64, positions: Positions, starts: List<StartReport, MAX_STARTS> }
+    /// To the arbiter of a name: what a caller wants.
+    0x0040 Claim { id: ClaimId, name: Name, wish: Wish, remaining_ms: u64 }
+    /// The arbiter's answer.
+    0x0041 ClaimReply { id: ClaimId, verdict: Verdict }
+    /// From the arbiter to a host: run this.
+    0x0042 StartOrder { name: Name, dot: Option<Dot>, claim: ClaimId, spec: WorkerSpec, epoch: Epoch }
+    /// From a host to the arbiter, until it is recorded or refused: this is what I do of my own order.
+    0x0043 StartReport { name: Name, dot: Option<Dot>, claim: ClaimId, spec: WorkerSpec, epoch: Epoch, progress: Progress }
+    /// From the arbiter to a host: end this start or, with a dot, whatever start of that registration.
+    0x0044 StopOrder { name: Name, dot: Option<Dot>, epoch: Epoch, why: Halt }
+    /// From a host to the arbiter: what the order named does not run here.
+    0x0045 StopReport { name: Name, epoch: Epoch }
+    /// For `to`, from `from`, by way of one other member.
+    0x0050 Relay { to: Life, from: Life, kind: u16, body: List<u8, { MAX_FRAME as usize }> }
+}
+
+/// What a claim is for.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) enum Wish {
+    Register(WorkerSpec),
+    Unregister,
+    Locate,
+}
+
+/// How a claim ended, or that it must be made elsewhere.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) enum Verdict {
+    /// It runs; this copy of its record counts as the second one.
+    Registered {
+        origin: Life,
+        seq: u64,
+        entry: Entry,
+    },
+    Taken(Registration),
+    UnknownKind,
+    NoNodeAvailable,
+    StartFailed(Reason),
+    Unregistered {
+        origin: Life,
+        seq: u64,
+        entry: Entry,
+    },
+    Located(Registration),
+    NotFound,
+    Busy,
+    /// The sender is no arbiter of this name; ask by a newer view.
+    Stale,
+    /// The arbiter gave up with the caller's deadline.
+    TooLate,
+}
+
+/// How far a host is with a start.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) enum Progress {
+    Starting,
+    Running,
+    Failed(Reason),
+    /// By its own view the host takes no such order from the sender; or it has a later start.
+    Refused,
+}
+
+/// Why an arbiter ends a start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Halt {
+    Unregistered,
+    Cancelled,
+    Superseded,
+}
