@@ -44,6 +44,9 @@ step fmt 60 cargo fmt --all --check
 step fetch 300 cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 step clippy 420 cargo clippy --locked --workspace --all-targets -- -D warnings
 step clippy-all-features 240 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+# Together the crates lend each other the features of what they depend on; alone each must name its own.
+step each-alone 240 bash -c 'for crate in core driver discovery transport-tcp adapter-tokio adapter-smol examples; do
+    cargo check --locked --quiet --manifest-path "$crate/Cargo.toml" || exit; done'
 step no-std 120 bash core/no-std/check.sh "$target/no-std"
 step no-async-std 60 bash adapter-smol/no-async-std.sh
 step doc 180 env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps

@@ -67,9 +67,13 @@ impl SlotSet {
 
     /// Adds all slots of `other`, a set for the same ring (of a larger one, those that exist here).
     pub fn union_with(&mut self, other: &Self) {
-        for slot in other.iter() {
-            self.insert(slot);
+        for (word, others) in self.words.iter_mut().zip(&other.words) {
+            *word |= others;
         }
+        if self.slot_count < 64 {
+            self.words[0] &= (1 << self.slot_count) - 1;
+        }
+        self.len = self.words.iter().map(|word| word.count_ones()).sum();
     }
 
     /// The slots that are in, rising.
@@ -138,5 +142,9 @@ mod tests {
         assert_eq!(one.len(), 5);
         one.clear();
         assert_eq!(one, SlotSet::new(8));
+
+        let mut small = SlotSet::new(2);
+        small.union_with(&other);
+        assert_eq!((small.iter().collect::<Vec<_>>(), small.len()), ([Slot(3)].into(), 1));
     }
 }
