@@ -19,6 +19,7 @@ on_every_runtime!(
     only_a_refused_connection_counts_as_refused,
     a_connect_without_an_answer_is_unreachable,
     a_name_is_refused_only_by_all_its_addresses,
+    a_socket_that_met_itself_found_nobody,
     accepting_goes_on_after_every_error,
 );
 
@@ -37,6 +38,8 @@ struct Faulty<R> {
 enum Fault {
     Error(ErrorKind),
     Silence,
+    /// The kernel connects the socket with itself.
+    Itself,
 }
 
 fn faulty<R>(inner: R) -> Faulty<R> {
@@ -67,7 +70,8 @@ impl<R: Runtime> Runtime for Faulty<R> {
 
 impl<R: TcpSockets> TcpSockets for Faulty<R> {
     type Listener = (R::Listener, std::slice::Iter<'static, ErrorKind>);
-    type Reader = R::Reader;
+    /// And the local address, if it is not the inner one.
+    type Reader = (R::Reader, Option<SocketAddr>);
     type Writer = R::Writer;
 
     fn listen(&self, socket: std::net::TcpListener) -> Result<Self::Listener, Error> {
@@ -79,26 +83,31 @@ impl<R: TcpSockets> TcpSockets for Faulty<R> {
             return Err((*error).into());
         }
         let (Connection { reader, writer }, address) = R::accept(&mut listener.0).await?;
-        Ok((Connection { reader, writer }, address))
+        Ok((Connection { reader: (reader, None), writer }, address))
     }
 
     async fn connect(&self, address: SocketAddr) -> Result<Connection<Self>, Error> {
         match (self.connect)(address.port()) {
             Some(Fault::Error(error)) => Err(error.into()),
             Some(Fault::Silence) => pending().await,
+            Some(Fault::Itself) => {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+                let Connection { reader, writer } = self.inner.connect(listener.local_addr()?).await?;
+                Ok(Connection { reader: (reader, Some(address)), writer })
+            }
             None => {
                 let Connection { reader, writer } = self.inner.connect(address).await?;
-                Ok(Connection { reader, writer })
+                Ok(Connection { reader: (reader, None), writer })
             }
         }
     }
 
-    fn local_addr(reader: &R::Reader) -> Result<SocketAddr, Error> {
-        R::local_addr(reader)
+    fn local_addr(reader: &Self::Reader) -> Result<SocketAddr, Error> {
+        reader.1.map_or_else(|| R::local_addr(&reader.0), Ok)
     }
 
-    async fn read(reader: &mut R::Reader, buffer: &mut [u8]) -> Result<usize, Error> {
-        R::read(reader, buffer).await
+    async fn read(reader: &mut Self::Reader, buffer: &mut [u8]) -> Result<usize, Error> {
+        R::read(&mut reader.0, buffer).await
     }
 
     async fn write(writer: &mut R::Writer, bytes: &[u8]) -> Result<usize, Error> {
@@ -164,6 +173,13 @@ async fn a_name_is_refused_only_by_all_its_addresses<R: TcpSockets>(runtime: R) 
         a.dial("some-name:1");
         assert_eq!(a.next_failure().await, failure, "{names:?}");
     }
+}
+
+async fn a_socket_that_met_itself_found_nobody<R: TcpSockets>(runtime: R) {
+    let runtime = Faulty { connect: |_| Some(Fault::Itself), ..faulty(runtime) };
+    let mut a = node(&runtime, "a", 1).await;
+    a.dial("127.0.0.1:1");
+    assert_eq!(a.next_failure().await, DialFailure::Refused);
 }
 
 async fn accepting_goes_on_after_every_error<R: TcpSockets>(runtime: R) {

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use common::*;
 use skep::core::id::Address;
-use skep::core::wire::{Frame, MAX_FRAME};
+use skep::core::wire::{Frame, Hello, MAX_FRAME};
 use skep::link::{PushError, Report};
-use skep_tcp::session::plaintext::PREAMBLE;
+use skep_tcp::session::plaintext::{PREAMBLE, Plaintext};
+use skep_tcp::session::{Sessions, Side};
 use skep_tcp::{TcpConfig, TcpSockets};
 
 on_every_runtime!(
     garbage_is_hung_up_on_without_a_word,
+    a_refusal_arrives_even_if_the_peer_talks_on,
     a_handshake_that_never_ends_is_cut_off,
     half_open_connections_are_bounded_and_the_newest_get_in,
     half_open_connections_end_with_the_listener,
@@ -43,6 +45,25 @@ async fn garbage_is_hung_up_on_without_a_word<R: TcpSockets>(runtime: R) {
     .await;
     let mut a = node(&runtime, "a", 1).await;
     linked(&mut a, &mut b).await;
+}
+
+async fn a_refusal_arrives_even_if_the_peer_talks_on<R: TcpSockets>(runtime: R) {
+    let b = node(&runtime, "b", 2).await;
+    let address = b.address();
+    for _ in 0..20 {
+        let (address, other) = (address.clone(), Hello { slot_bits: 8, ..hello("a", 1, &address) });
+        let answer = blocking(move || {
+            let mut stream = connect(&address);
+            let mut said = Vec::new();
+            let _session = Plaintext.begin(Side::Dialler, &other, &mut said);
+            said.extend([0; 50_000]);
+            stream.write_all(&said).expect("the node is there");
+            stream.write_all(&said).expect("the node is there");
+            stream.shutdown(std::net::Shutdown::Write).expect("the node is there");
+            read_to_end(&mut stream)
+        });
+        assert_eq!(answer.await, [&PREAMBLE[..], &[2, 0, 1, 3]].concat());
+    }
 }
 
 async fn a_handshake_that_never_ends_is_cut_off<R: TcpSockets>(runtime: R) {
@@ -160,5 +181,5 @@ async fn a_close_does_not_wait_for_a_peer_that_does_not_read<R: TcpSockets>(runt
     let (link, mut stream) = stuck(&mut b).await;
     link.close();
     // The socket is gone once the writer has given up: the peer's bytes are answered with a reset.
-    blocking(move || while stream.write_all(&[0; 4096]).is_ok() {}).await;
+    soon(&runtime, blocking(move || while stream.write_all(&[0; 4096]).is_ok() {})).await;
 }
