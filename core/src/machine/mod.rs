@@ -210,7 +210,7 @@ impl Machine {
                 }
                 Timer::CallDeadline(seq) => self.on_call_deadline(seq),
                 Timer::GrantDeadline(name) => self.on_grant_deadline(&name),
-                Timer::Takeover(name) => self.on_takeover_timer(name),
+                Timer::Takeover(name) => self.on_takeover_timer(&name),
                 Timer::Restart(name) => self.on_restart_timer(&name),
                 Timer::Departure => {} // `settle_departure` looks at the time by itself
             }

@@ -1,6 +1,6 @@
 //! Claims as they reach an arbiter: one after another for each name, each answered once.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use core::time::Duration;
 
 use super::desk::{Client, Matter, Step, Stop, Stopping, Waiter};
@@ -43,19 +43,40 @@ impl Machine {
             return;
         }
         let serialise = !self.broken(Mutant::ClaimsNotSerialised);
-        if let Some(matter) = self.desk.matters.get_mut(&name).filter(|_| serialise) {
-            self.desk.waiters += 1;
-            self.timers.set(deadline, Timer::GrantDeadline(name));
-            matter.waiters.push_back(waiter);
-            return;
+        let idle =
+            matches!(self.desk.matters.get(&name).map(|matter| &matter.step), Some(Step::Pausing { .. }));
+        if idle && waiter.wish == Wish::Unregister {
+            let matter = self.desk.matters.remove(&name).expect("it was just found");
+            self.decide(&name, waiter);
+            self.serve(&name, matter.waiters);
+        } else if self.desk.is_busy_with(&name) && serialise {
+            self.wait_behind(&name, waiter);
+        } else {
+            self.decide(&name, waiter);
         }
-        self.decide(&name, waiter);
+    }
+
+    fn wait_behind(&mut self, name: &Name, waiter: Waiter) {
+        let Some(matter) = self.desk.matters.get_mut(name) else {
+            self.answer(waiter.client, Verdict::Stale); // what it should wait for is over: ask again
+            return;
+        };
+        self.desk.waiters += 1;
+        self.timers.set(waiter.deadline, Timer::GrantDeadline(name.clone()));
+        matter.waiters.push_back(waiter);
     }
 
     /// Decides a claim for a name of which nothing is under way.
     fn decide(&mut self, name: &Name, waiter: Waiter) {
-        let Waiter { client, wish, deadline } = waiter;
         let standing = self.registry.winner(name).cloned();
+        if let Some(entry) = standing.as_ref().filter(|entry| self.is_vacant(entry) && !entry.is_attached())
+            && waiter.wish != Wish::Unregister
+        {
+            self.begin_takeover(name, entry.dot, BTreeSet::new(), 0); // who asks hears where it went
+            self.wait_behind(name, waiter);
+            return;
+        }
+        let Waiter { client, wish, deadline } = waiter;
         match (wish, standing) {
             (Wish::Register(_), Some(entry)) => {
                 let verdict = if is_claim(&entry, &client) && !self.broken(Mutant::ClaimIdIgnored) {

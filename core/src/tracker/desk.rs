@@ -1,6 +1,7 @@
 //! What an arbiter has on its desk: one matter a name, and those who wait behind it.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use crate::event::WorkerSpec;
 use crate::id::{ClaimId, Dot, Epoch, Life, Name};
@@ -110,6 +111,12 @@ impl Step {
 impl Desk {
     pub(crate) fn is_busy_with(&self, name: &Name) -> bool {
         self.matters.contains_key(name)
+    }
+
+    /// The names whose takeover waits for its next attempt.
+    pub(super) fn pausing(&self) -> Vec<Name> {
+        let pausing = self.matters.iter().filter(|(_, matter)| matches!(matter.step, Step::Pausing { .. }));
+        pausing.map(|(name, _)| name.clone()).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -46,6 +46,10 @@ impl Entry {
         }
     }
 
+    pub(crate) fn is_attached(&self) -> bool {
+        matches!(&self.state, State::Live { spec: WorkerSpec::Attached, .. })
+    }
+
     /// Whether it says more than `other`, an entry of the same dot: a removal does, else the later epoch.
     pub(crate) fn beats(&self, other: &Self) -> bool {
         debug_assert_eq!(self.dot, other.dot, "entries of two registrations are ranked, not merged");
@@ -66,7 +70,7 @@ impl Entry {
             holder: *holder,
             epoch: self.epoch,
             kind: spec.kind(),
-            attached: *spec == WorkerSpec::Attached,
+            attached: self.is_attached(),
         })
     }
 

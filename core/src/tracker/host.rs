@@ -1,6 +1,6 @@
 //! The workers of this node: each from the order to start it until nothing of it runs.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::event::{Exit, StartReason, StopReason, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Life, Name};
@@ -14,6 +14,9 @@ pub(crate) struct Host {
     pub(super) workers: BTreeMap<Name, Hosted>,
     /// The attached ones whose record says that they run here, with its epoch.
     pub(super) attached: BTreeMap<Name, Epoch>,
+    /// Starts that ended, by name: an order for one of them is an echo.
+    ended: BTreeMap<Name, Epoch>,
+    ended_order: VecDeque<Name>,
     /// Those that may have to be reported to their arbiter.
     pub(super) unrecorded: BTreeSet<Name>,
 }
@@ -73,7 +76,31 @@ pub(crate) enum Then {
     Forget,
 }
 
+/// So many ended starts are remembered: far more than orders can be under way for.
+const MAX_ENDED: usize = 4096;
+
 impl Host {
+    /// Forgets a worker, but not that this start of it is over.
+    pub(super) fn remove(&mut self, name: &Name) {
+        self.unrecorded.remove(name);
+        let Some(worker) = self.workers.remove(name) else {
+            return;
+        };
+        if self.ended.insert(name.clone(), worker.epoch).is_none() {
+            self.ended_order.push_back(name.clone());
+        }
+        if self.ended_order.len() > MAX_ENDED
+            && let Some(oldest) = self.ended_order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
+    }
+
+    /// Whether this start, or a later one, has ended here.
+    pub(super) fn has_ended(&self, name: &Name, epoch: Epoch) -> bool {
+        self.ended.get(name).is_some_and(|&ended| ended >= epoch)
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.workers.is_empty()
     }

@@ -24,6 +24,10 @@ impl Machine {
             return;
         }
         let Some(worker) = self.host.workers.get_mut(&order.name) else {
+            if self.host.has_ended(&order.name, order.epoch) {
+                self.report_progress(from, &order, Progress::Refused);
+                return;
+            }
             self.start_here(order);
             return;
         };
@@ -377,8 +381,7 @@ impl Machine {
     }
 
     pub(super) fn forget_worker(&mut self, name: &Name) {
-        self.host.workers.remove(name);
-        self.host.unrecorded.remove(name);
+        self.host.remove(name);
     }
 
     /// The arbiter that wanted these stopped is their arbiter no more: they run again, and it may ask anew.

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::entry::{Entry, State};
+use super::entry::Entry;
 use super::host::{Phase, Then};
-use crate::event::{Event, Output, StopReason, WorkerSpec};
+use super::registry::Before;
+use crate::event::{Event, Output, StopReason};
 use crate::id::{Life, Name};
 use crate::machine::Machine;
 use crate::membership::Announced;
@@ -23,11 +24,13 @@ impl Machine {
         }
         loop {
             let changed = self.registry.take_changed();
-            for name in &changed {
-                let placement = self.registry.winner(name).and_then(Entry::placement);
-                self.outputs.push_back(Output::Place { name: name.clone(), placement });
+            for (name, before) in changed {
+                let placement = self.registry.winner(&name).and_then(Entry::placement);
+                if placement.is_some() || before == Before::Registered {
+                    self.outputs.push_back(Output::Place { name: name.clone(), placement });
+                }
+                self.look.insert(name);
             }
-            self.look.extend(changed);
             let Some(name) = self.look.pop_first() else {
                 break;
             };
@@ -37,7 +40,7 @@ impl Machine {
     }
 
     /// Whether a life is known, and known to be down. An unknown one is parked: its record will come.
-    fn is_gone(&self, life: Life) -> bool {
+    pub(super) fn is_gone(&self, life: Life) -> bool {
         self.table.of(life).is_some_and(crate::membership::Record::is_down)
     }
 
@@ -51,7 +54,7 @@ impl Machine {
     fn look_as_host(&mut self, name: &Name) {
         let winner = self.registry.winner(name);
         let Some(worker) = self.host.workers.get_mut(name) else {
-            let ours = winner.is_some_and(|entry| entry.holder() == Some(self.me) && !is_attached(entry));
+            let ours = winner.is_some_and(|entry| entry.holder() == Some(self.me) && !entry.is_attached());
             if ours {
                 if self.table.mine().announced == Announced::Up {
                     self.resume(name)
@@ -98,7 +101,7 @@ impl Machine {
     /// Attached workers are told when their registration ends, and live on.
     fn look_at_attached(&mut self, name: &Name) {
         let ours =
-            self.registry.winner(name).filter(|entry| entry.holder() == Some(self.me) && is_attached(entry));
+            self.registry.winner(name).filter(|entry| entry.holder() == Some(self.me) && entry.is_attached());
         let now = ours.map(|entry| entry.epoch);
         let before = self.host.attached.get(name).copied();
         if before == now {
@@ -157,6 +160,11 @@ impl Machine {
         self.owns(slot) && self.gates.is_open(slot)
     }
 
+    /// Whether nobody alive runs it.
+    pub(super) fn is_vacant(&self, entry: &Entry) -> bool {
+        entry.holder().is_none_or(|life| self.is_gone(life))
+    }
+
     fn look_as_arbiter(&mut self, name: &Name) {
         let vacant =
             self.registry.winner(name).filter(|entry| entry.holder().is_none_or(|life| self.is_gone(life)));
@@ -164,15 +172,11 @@ impl Machine {
             self.vacant.remove(name);
             return;
         };
-        if is_attached(entry) {
+        if entry.is_attached() {
             let removed = entry.removed(self.registry.newest());
             self.write(removed); // it died with its node, or nobody can start it again
         } else if !self.broken(Mutant::NoTakeover) {
             self.vacant.insert(name.clone());
         }
     }
-}
-
-fn is_attached(entry: &Entry) -> bool {
-    matches!(&entry.state, State::Live { spec: WorkerSpec::Attached, .. })
 }

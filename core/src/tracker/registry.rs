@@ -15,8 +15,15 @@ pub(crate) struct Registry {
     holders: BTreeMap<Option<Life>, BTreeSet<Dot>>, // the live ones
     logs: BTreeMap<Life, Log>,
     hash: u128,
-    changed: BTreeSet<Name>,
+    changed: BTreeMap<Name, Before>,
     newest: Epoch,
+}
+
+/// What was known of a name before it changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Before {
+    Free,
+    Registered,
 }
 
 /// An entry, and where in which log it stands.
@@ -80,7 +87,7 @@ impl Registry {
     }
 
     /// The names of which something changed since the last call.
-    pub(crate) fn take_changed(&mut self) -> BTreeSet<Name> {
+    pub(crate) fn take_changed(&mut self) -> BTreeMap<Name, Before> {
         core::mem::take(&mut self.changed)
     }
 
@@ -88,6 +95,7 @@ impl Registry {
     pub(crate) fn apply(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
         self.witness(entry.epoch);
         let dot = entry.dot;
+        let before = if self.names.contains_key(&entry.name) { Before::Registered } else { Before::Free };
         if let Some(known) = self.entries.get(&dot) {
             if !entry.beats(&known.entry) {
                 return false;
@@ -104,7 +112,7 @@ impl Registry {
             self.names.entry(entry.name.clone()).or_default().push(dot);
             self.holders.entry(entry.holder()).or_default().insert(dot);
         }
-        self.changed.insert(entry.name.clone());
+        self.changed.entry(entry.name.clone()).or_insert(before);
         self.logs.entry(origin).or_default().insert(seq, dot);
         self.entries.insert(dot, Held { entry, origin, seq });
         true

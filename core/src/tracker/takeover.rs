@@ -1,7 +1,6 @@
 //! Names without a living holder get a new one; and what else follows when a life ends or the ring moves.
 
 use alloc::collections::BTreeSet;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::desk::{Matter, Starting, Step};
@@ -18,7 +17,6 @@ const SOON: Duration = Duration::from_millis(10);
 impl Machine {
     /// Begins as many takeovers as may be under way at once.
     pub(super) fn take_over_vacant(&mut self) {
-        let mut hostless = BTreeSet::new();
         while self.desk.takeovers() < self.config.max_takeovers {
             let Some(name) = self.vacant.pop_first() else {
                 break;
@@ -27,24 +25,24 @@ impl Machine {
             else {
                 continue;
             };
-            if self.desk.is_busy_with(&name) {
-                continue;
-            }
-            if !self.begin_takeover(&name, dot, BTreeSet::new(), 0) {
-                hostless.insert(name);
+            if !self.desk.is_busy_with(&name) {
+                self.begin_takeover(&name, dot, BTreeSet::new(), 0);
             }
         }
-        self.vacant.append(&mut hostless); // until a member comes that has their kind
     }
 
-    /// Whether a host was found and told.
-    fn begin_takeover(&mut self, name: &Name, dot: Dot, tried: BTreeSet<Life>, failures: u32) -> bool {
+    /// Tells a host to start it; without one the name waits for a member that has its kind.
+    pub(super) fn begin_takeover(&mut self, name: &Name, dot: Dot, tried: BTreeSet<Life>, failures: u32) {
         let Some(State::Live { claim, spec, .. }) = self.registry.entry(dot).map(|entry| entry.state.clone())
         else {
-            return true; // it was removed
+            return; // it was removed
         };
         let Some(host) = self.choose_host(name, &spec.kind(), &tried) else {
-            return false;
+            self.open(name, Step::Pausing { dot, tried: BTreeSet::new(), failures });
+            let jitter = self.random.next();
+            let pause = self.config.restart_elsewhere.pause(failures, jitter);
+            self.timers.set(self.now + pause, Timer::Takeover(name.clone()));
+            return;
         };
         let epoch =
             if self.broken(Mutant::EpochNotRaised) { self.registry.newest() } else { self.next_epoch() };
@@ -62,25 +60,21 @@ impl Machine {
             failures,
         };
         self.open(name, Step::Starting(starting));
-        true
     }
 
-    pub(crate) fn on_takeover_timer(&mut self, name: Name) {
-        let Some(Matter { step: Step::Pausing { dot, tried, failures }, .. }) = self.desk.matters.get(&name)
+    pub(crate) fn on_takeover_timer(&mut self, name: &Name) {
+        let Some(Matter { step: Step::Pausing { dot, tried, failures }, .. }) = self.desk.matters.get(name)
         else {
             return;
         };
         let (dot, tried, failures) = (*dot, tried.clone(), *failures);
-        let matter = self.desk.matters.remove(&name).expect("it was just found");
-        let live = self.registry.entry(dot).is_some_and(|entry| entry.is_live());
-        if live && !self.begin_takeover(&name, dot, tried, failures) {
-            self.vacant.insert(name.clone());
-        }
-        match self.desk.matters.get_mut(&name) {
+        let matter = self.desk.matters.remove(name).expect("it was just found");
+        self.begin_takeover(name, dot, tried, failures.saturating_add(1));
+        match self.desk.matters.get_mut(name) {
             Some(current) => current.waiters.extend(matter.waiters),
-            None => self.serve(&name, matter.waiters),
+            None => self.serve(name, matter.waiters),
         }
-        self.look.insert(name);
+        self.look.insert(name.clone());
     }
 
     /// A life is down.
@@ -98,8 +92,9 @@ impl Machine {
         self.resend_claims();
         self.report_starts(true);
         self.resume_halted();
-        let hostless: Vec<Name> = self.vacant.iter().cloned().collect();
-        self.look.extend(hostless);
+        for name in self.desk.pausing() {
+            self.timers.set(self.now, Timer::Takeover(name));
+        }
     }
 
     /// A link to this life is up and greeted: what it is waiting for, or we for it, is said again.
