@@ -87,6 +87,10 @@ pub enum RegisterError {
         /// Where it runs.
         holder: Registration,
     },
+    /// No name is like this. Said by the node that was asked, before anything was sent.
+    BadName(BadText),
+    /// The encoded arguments are too long. Said by the node that was asked, before anything was sent.
+    BadArgs(BadText),
     /// No member has code for this kind.
     UnknownKind,
     /// Members have code for it, but none of them is up.
@@ -108,6 +112,8 @@ impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyRegistered { holder } => write!(f, "already registered on {}", holder.node),
+            Self::BadName(fault) => write!(f, "the name {fault}"),
+            Self::BadArgs(fault) => write!(f, "the arguments: {fault}"),
             Self::UnknownKind => f.write_str("no member knows this kind"),
             Self::NoNodeAvailable => f.write_str("no member that knows this kind is up"),
             Self::StartFailed { reason } => write!(f, "the worker did not start: {reason}"),

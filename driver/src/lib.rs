@@ -1,10 +1,47 @@
 //! The async engine of skep, the same on every runtime.
+//!
+//! A program depends on one adapter (`skep-tokio`, `skep-smol`), which re-exports all of this; a library of workers
+//! depends on this crate alone.
 
+mod builder;
+mod calls;
 pub mod discovery;
+mod engine;
+mod events;
+mod host;
 pub mod link;
+mod logging;
+mod lookup;
+mod mail;
+mod memory;
+mod node;
 mod runtime;
+#[cfg(feature = "sim")]
+mod sim;
+mod sources;
+mod status;
 pub mod std_clock;
 pub mod transport;
+mod worker;
 
+pub use builder::{NodeBuilder, StartError};
+pub use calls::{CallError, Handled, SendError};
+#[doc(hidden)]
+pub use calls::{ReplyPath, Undelivered};
+pub use events::{Events, News};
+pub use lookup::Located;
+pub use mail::Running;
+pub use memory::{MemoryDialer, MemoryListener, MemoryNetwork, MemoryTransport};
+pub use node::{Found, Node, NodeEnded, Registered};
 pub use runtime::Runtime;
+#[cfg(feature = "sim")]
+pub use sim::SimRuntime;
 pub use skep_core as core;
+pub use skep_core::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
+pub use skep_core::supervisor::{Restart, RestartPolicy};
+pub use status::Ending;
+pub use worker::{
+    Attached, Call, Context, Failure, Handle, Message, MessageId, MessageSet, Messages, OneOf0, OneOf1,
+    OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9, OneOf10, OneOf11, OneOf12, Ref, ReplyTo,
+    Singleton, Stopping, Worker,
+};

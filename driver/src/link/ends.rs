@@ -249,6 +249,21 @@ impl Link {
     }
 }
 
+impl Link {
+    /// Ready once nothing more will be written: the writer has written all, or is gone.
+    pub async fn flushed(&self) {
+        poll_fn(|context| {
+            let mut state = self.shared.state();
+            if state.stage == Stage::Over {
+                return Poll::Ready(());
+            }
+            remember(&mut state.end, context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")

@@ -50,3 +50,6 @@ mod tests;
 pub use ends::{Ended, Incoming, Link, LinkEnds, Outgoing, PushError};
 pub use hub::{Hub, Report, Reports, hub, hub_with};
 pub use lanes::LinkBounds;
+
+pub(crate) use ends::Credit;
+pub(crate) use hub::Sink;

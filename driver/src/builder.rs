@@ -1,0 +1,393 @@
+//! From a name, a runtime and a transport to a running node.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{Future, pending};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, select};
+use skep_core::config::{Detection, KindConfig};
+use skep_core::error::{BadText, ConfigError, RegisterError};
+use skep_core::event::Observation;
+use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, Payload, Role, Source};
+use skep_core::wire::Hello;
+use skep_core::{Config, Machine};
+use tracing::{error, warn};
+
+use crate::discovery::Discovery;
+use crate::engine::Engine;
+use crate::host::Host;
+use crate::link::{Hub, LinkBounds};
+use crate::mail::{Entrance, Mail};
+use crate::node::{Node, Shared};
+use crate::runtime::{Platform, Runtime};
+use crate::sources::{self, AnySource};
+use crate::status::Ending;
+use crate::transport::{BindError, Listener, Transport};
+use crate::worker::{Closure, Code, Context, Failure, MessageId, Singleton, Typed, Worker, panic_words};
+
+/// How long a start may take to come up before the node is handed out all the same.
+const UP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a node that was told to end has to give its workers away.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// A node before its start. Mistakes are told by [`NodeBuilder::start`].
+pub struct NodeBuilder<R: Runtime, T: Transport<R>> {
+    runtime: R,
+    transport: T,
+    name: String,
+    cluster: String,
+    codes: HashMap<Kind, Arc<dyn Code>>,
+    singletons: Vec<Name>,
+    sources: Vec<Box<dyn AnySource<R>>>,
+    peers: Vec<Address>,
+    settings: Vec<Setting>,
+    roles: Vec<Role>,
+    until: BoxFuture<'static, ()>,
+    mistake: Option<StartError>,
+}
+
+type Setting = Box<dyn FnOnce(&mut Config) + Send>;
+
+/// Why a node did not start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The node's name, its cluster's, a kind's, a role's or a singleton's is none.
+    BadText {
+        /// Which of them.
+        what: &'static str,
+        /// What it was.
+        text: String,
+        /// What is wrong with it.
+        fault: BadText,
+    },
+    /// Two kinds of one name.
+    DuplicateKind(Kind),
+    /// Two messages of different names have the same identity on the wire: rename one.
+    MessageClash {
+        /// One name.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A setting that no node can run with.
+    Config(ConfigError),
+    /// The transport could not take its address.
+    Bind(BindError),
+    /// A live node has this name already.
+    NameInUse {
+        /// Where it answers.
+        address: Address,
+    },
+    /// It ended while it started.
+    Ended(Ending),
+    /// A singleton of [`NodeBuilder::singleton`] could not be registered.
+    Singleton {
+        /// Which.
+        name: Name,
+        /// Why.
+        error: RegisterError,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadText { what, text, fault } => write!(f, "the {what} {text:?} {fault}"),
+            Self::DuplicateKind(kind) => write!(f, "there are two kinds of the name {kind}"),
+            Self::MessageClash { one, other } => {
+                write!(f, "the messages {one} and {other} clash on the wire: rename one")
+            }
+            Self::Config(error) => write!(f, "{error}"),
+            Self::Bind(error) => write!(f, "{error}"),
+            Self::NameInUse { address } => write!(f, "the name is in use by a live node at {address}"),
+            Self::Ended(ending) => write!(f, "{ending}"),
+            Self::Singleton { name, error } => write!(f, "{name} was not registered: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
+    /// A node of this name, in the cluster `skep`, with no kinds and no sources.
+    pub fn new(name: impl Into<String>, runtime: R, transport: T) -> Self {
+        Self {
+            runtime,
+            transport,
+            name: name.into(),
+            cluster: "skep".to_owned(),
+            codes: HashMap::new(),
+            singletons: Vec::new(),
+            sources: Vec::new(),
+            peers: Vec::new(),
+            settings: Vec::new(),
+            roles: Vec::new(),
+            until: pending().boxed(),
+            mistake: None,
+        }
+    }
+
+    /// The cluster: nodes of another one are refused.
+    #[must_use]
+    pub fn cluster(mut self, cluster: impl Into<String>) -> Self {
+        self.cluster = cluster.into();
+        self
+    }
+
+    /// Another transport, as one that listens elsewhere.
+    #[must_use]
+    pub fn transport<U: Transport<R>>(self, transport: U) -> NodeBuilder<R, U> {
+        NodeBuilder {
+            runtime: self.runtime,
+            transport,
+            name: self.name,
+            cluster: self.cluster,
+            codes: self.codes,
+            singletons: self.singletons,
+            sources: self.sources,
+            peers: self.peers,
+            settings: self.settings,
+            roles: self.roles,
+            until: self.until,
+            mistake: self.mistake,
+        }
+    }
+
+    /// Its share of the ring, relative to the others'. At least 1, which is the default.
+    #[must_use]
+    pub fn weight(self, weight: u16) -> Self {
+        self.configure(move |config| config.weight = weight)
+    }
+
+    /// A capability that it offers.
+    #[must_use]
+    pub fn role(mut self, role: impl AsRef<str>) -> Self {
+        match Role::new(role.as_ref()) {
+            Ok(role) => self.roles.push(role),
+            Err(fault) => self.note(StartError::BadText { what: "role", text: role.as_ref().into(), fault }),
+        }
+        self
+    }
+
+    /// Within which time the silent death of a member is noticed; 1 s by default. A killed process is noticed in
+    /// milliseconds whatever this is.
+    #[must_use]
+    pub fn detect(self, within: Duration) -> Self {
+        self.configure(move |config| config.detection = Detection::within(within))
+    }
+
+    /// Any other setting of the machine.
+    #[must_use]
+    pub fn configure(mut self, setting: impl FnOnce(&mut Config) + Send + 'static) -> Self {
+        self.settings.push(Box::new(setting));
+        self
+    }
+
+    /// Code for a kind of worker: this node can now host it.
+    #[must_use]
+    pub fn worker<W: Worker>(self) -> Self {
+        self.code(W::KIND, Arc::new(Typed::<W>::new()))
+    }
+
+    /// A closure that runs on exactly one node of the cluster, under this name, which is registered on start. All
+    /// nodes that could run it have to be built with it.
+    ///
+    /// When it has to stop it is dropped at its next await point. When it returns, its name is freed; when it
+    /// panics, it is started again.
+    ///
+    /// The closure is called once for each start here, so that what it captures has to be cloned into its future.
+    #[must_use]
+    pub fn singleton<F, Fut>(mut self, name: impl AsRef<str>, run: F) -> Self
+    where
+        F: Fn(Context<Singleton>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let name = name.as_ref();
+        match Name::new(name) {
+            Ok(name) => self.singletons.push(name),
+            Err(fault) => self.note(StartError::BadText { what: "singleton", text: name.into(), fault }),
+        }
+        self.code(name, Arc::new(Closure::new(run)))
+    }
+
+    /// A source of addresses at which peers may be.
+    #[must_use]
+    pub fn discover(mut self, source: impl Discovery<R>) -> Self {
+        self.sources.push(Box::new(source));
+        self
+    }
+
+    /// An address at which a peer may be.
+    #[must_use]
+    pub fn join(mut self, address: impl AsRef<str>) -> Self {
+        match Address::new(address.as_ref()) {
+            Ok(address) => self.peers.push(address),
+            Err(fault) => {
+                self.note(StartError::BadText { what: "address", text: address.as_ref().into(), fault });
+            }
+        }
+        self
+    }
+
+    /// What ends [`NodeBuilder::run`]: the adapters give it the signals of the process.
+    #[must_use]
+    pub fn until(mut self, told: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.until = told.boxed();
+        self
+    }
+
+    /// Binds the transport, meets the peers and returns when the node is up (or after 10 seconds, when it still
+    /// goes on trying; see [`Node::up`]) and its singletons are registered, here or elsewhere.
+    ///
+    /// # Errors
+    /// The first mistake that was made while building, or what went wrong.
+    pub async fn start(mut self) -> Result<Node, StartError> {
+        if let Some(mistake) = self.mistake.take() {
+            return Err(mistake);
+        }
+        let platform = Platform::new(self.runtime.clone());
+        let node = text("name", &self.name, |text| NodeName::new(text))?;
+        let cluster = text("cluster", &self.cluster, |text| ClusterName::new(text))?;
+        check_messages(&self.codes)?;
+        let listener = self.transport.bind(self.runtime.clone()).await.map_err(StartError::Bind)?;
+
+        let life = Life(platform.unix_micros());
+        let mut config = Config::new(cluster.clone(), node.clone(), life, listener.address());
+        config.seed = platform.random();
+        config.roles = self.roles;
+        config.kinds = kinds(&self.codes);
+        self.settings.into_iter().for_each(|set| set(&mut config));
+        let machine = Machine::new(config.clone(), platform.now()).map_err(StartError::Config)?;
+
+        let shared = Arc::new(Shared::new(node, cluster, listener.address(), platform.clone(), life));
+        let entrance = Entrance { inbox: shared.inbox.clone(), router: shared.router.clone() };
+        let hub = Hub::new(Arc::new(entrance), LinkBounds::default());
+        let dialer = listener.serve(Hello::of(&config), hub);
+        let host = Host::new(shared.clone(), self.codes);
+        let engine = Engine::new(shared.clone(), config, machine, dialer, host);
+        platform.spawn(oversee(shared.clone(), engine.run()));
+        platform.spawn(turn_wheel(shared.clone()));
+        for source in self.sources {
+            platform.spawn(sources::attend(source, self.runtime.clone(), shared.clone()));
+        }
+        let node = shared.held_node();
+        introduce(&shared, self.peers);
+
+        let up = platform.by(platform.now() + UP_WITHIN, node.up()).await;
+        match up {
+            Some(Err(Ending::NameInUse { address })) => return Err(StartError::NameInUse { address }),
+            Some(Err(ending)) => return Err(StartError::Ended(ending)),
+            Some(Ok(())) => {}
+            None => warn!(target: "skep", node = %node.name(), "not up yet; going on"),
+        }
+        for name in self.singletons {
+            let registered =
+                node.whereis_or_register_raw(name.as_str(), name.as_str(), Payload::empty(), UP_WITHIN).await;
+            if let Err(error) = registered {
+                return Err(StartError::Singleton { name, error });
+            }
+        }
+        Ok(node)
+    }
+
+    /// Starts, runs until it is told to end, drains, leaves.
+    ///
+    /// # Errors
+    /// Why it did not start, or why it ended if it was not told to.
+    pub async fn run(mut self) -> Result<(), Failure> {
+        let until = std::mem::replace(&mut self.until, pending().boxed());
+        let node = self.start().await?;
+        match select(until, pin!(node.ended())).await {
+            Either::Left(_) => {
+                node.leave(DRAIN_WITHIN).await;
+                Ok(())
+            }
+            Either::Right((Ending::Left, _)) => Ok(()),
+            Either::Right((ending, _)) => Err(ending.into()),
+        }
+    }
+
+    fn code(mut self, kind: &str, code: Arc<dyn Code>) -> Self {
+        match Kind::new(kind) {
+            Ok(kind) => {
+                if self.codes.insert(kind.clone(), code).is_some() {
+                    self.note(StartError::DuplicateKind(kind));
+                }
+            }
+            Err(fault) => self.note(StartError::BadText { what: "kind", text: kind.into(), fault }),
+        }
+        self
+    }
+
+    fn note(&mut self, mistake: StartError) {
+        self.mistake.get_or_insert(mistake);
+    }
+}
+
+impl<R: Runtime, T: Transport<R>> fmt::Debug for NodeBuilder<R, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("name", &self.name)
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+fn text<N>(
+    what: &'static str,
+    text: &str,
+    new: impl FnOnce(&str) -> Result<N, BadText>,
+) -> Result<N, StartError> {
+    new(text).map_err(|fault| StartError::BadText { what, text: text.to_owned(), fault })
+}
+
+fn kinds(codes: &HashMap<Kind, Arc<dyn Code>>) -> Vec<KindConfig> {
+    let mut kinds: Vec<_> =
+        codes.iter().map(|(kind, code)| KindConfig { kind: kind.clone(), restart: code.restart() }).collect();
+    kinds.sort_unstable_by(|one, other| one.kind.cmp(&other.kind)); // the same on each start
+    kinds
+}
+
+fn check_messages(codes: &HashMap<Kind, Arc<dyn Code>>) -> Result<(), StartError> {
+    let mut names: HashMap<MessageId, &'static str> = HashMap::new();
+    for (id, name) in codes.values().flat_map(|code| code.messages()) {
+        let known = *names.entry(id).or_insert(name);
+        if known != name {
+            return Err(StartError::MessageClash { one: known, other: name });
+        }
+    }
+    Ok(())
+}
+
+/// Runs the engine to its end, whatever that is, and tells all who wait.
+async fn oversee(shared: Arc<Shared>, engine: impl Future<Output = Ending>) {
+    let ending = AssertUnwindSafe(engine).catch_unwind().await.unwrap_or_else(|panic| {
+        error!(target: "skep", node = %shared.name, words = %panic_words(&*panic), "a bug in skep: this node ends");
+        Ending::Broken
+    });
+    shared.end(ending);
+}
+
+/// Ends calls at their deadline, until the node has ended.
+async fn turn_wheel(shared: Arc<Shared>) {
+    let turning = shared.router.pending.clone().turn(shared.platform.clone());
+    let ended = shared.status.until(|state| state.ended.clone());
+    select(pin!(turning), pin!(ended)).await;
+}
+
+/// Tells the machine of the addresses that the builder was given.
+fn introduce(shared: &Shared, peers: Vec<Address>) {
+    if peers.is_empty() {
+        return;
+    }
+    let source = Source::new("join").expect("a good name");
+    let (done, _) = futures::channel::oneshot::channel();
+    shared.inbox.post(Mail::Observed { source, observation: Observation::Snapshot(peers), done });
+}

@@ -1,0 +1,16 @@
+//! The data path: calls and their answers, which never enter the engine's task.
+//!
+//! caller -> look-up map -> mailbox, or the calls lane of a link -> the peer's reader -> mailbox.
+
+mod call;
+mod error;
+mod links;
+mod pending;
+mod reply;
+mod router;
+mod wire;
+
+pub use error::{CallError, Handled, SendError};
+pub use reply::ReplyPath;
+pub(crate) use router::{Resident, Router};
+pub use wire::Undelivered;

@@ -1,0 +1,400 @@
+//! Calls that wait for their answer, and the one coarse wheel that ends them at their deadline.
+//!
+//! A hashed timing wheel (Varghese and Lauck, 1987, scheme 6) in each shard: a call is an entry of a slab, chained
+//! into the bucket of its deadline, so that opening, answering and giving up cost the same at any number of calls.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use futures::task::AtomicWaker;
+use skep_core::Instant;
+use skep_core::id::LinkId;
+
+use super::error::Handled;
+use super::wire::Undelivered;
+use crate::runtime::Platform;
+
+/// How late a call may end after its deadline.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
+
+const SHARDS: usize = 16;
+const BUCKETS: usize = 512;
+const NONE: u32 = u32::MAX;
+/// Ticks without any call before the wheel stands still.
+const IDLE_TICKS: u32 = 200;
+
+/// All calls of one node that wait.
+pub(crate) struct Pending {
+    shards: Vec<Mutex<Shard>>,
+    next_shard: AtomicUsize,
+    open: AtomicUsize,
+    bound: usize,
+    turning: AtomicBool,
+    wheel: AtomicWaker,
+}
+
+/// One waiting call, unique for 2^32 calls in its place: generation `<< 32`, place `<< 4`, shard. Never 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Key(pub(crate) u64);
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// With the answer's value, as the worker is here.
+    Replied(Box<dyn Any + Send>),
+    /// With the answer's bytes, from this offset on.
+    Encoded(Vec<u8>, usize),
+    Undelivered(Undelivered),
+    Failed(Handled),
+    ReplyTooLarge,
+    LinkLost,
+    Expired,
+}
+
+struct Shard {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    buckets: Box<[u32; BUCKETS]>,
+    swept: u64, // ticks up to and including this one were looked at
+}
+
+struct Entry {
+    generation: u32,
+    deadline: Instant,
+    bucket: u32,
+    before: u32,
+    after: u32,
+    link: Option<LinkId>,
+    outcome: Option<Outcome>,
+    waker: Option<Waker>,
+}
+
+/// A caller's hold on its entry; dropping it gives the call up.
+pub(crate) struct Ticket {
+    pending: Arc<Pending>,
+    key: Key,
+}
+
+impl Pending {
+    pub(crate) fn new(bound: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
+            next_shard: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            bound,
+            turning: AtomicBool::new(false),
+            wheel: AtomicWaker::new(),
+        }
+    }
+
+    /// An entry for a call; `None` when as many wait as may.
+    pub(crate) fn open(self: &Arc<Self>, now: Instant, deadline: Instant) -> Option<Ticket> {
+        if self.open.fetch_add(1, Ordering::SeqCst) >= self.bound {
+            self.open.fetch_sub(1, Ordering::SeqCst);
+            return None;
+        }
+        let shard = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        let key = self.shard(shard).insert(now, deadline, shard);
+        if !self.turning.load(Ordering::SeqCst) && !self.turning.swap(true, Ordering::SeqCst) {
+            self.wheel.wake();
+        }
+        Some(Ticket { pending: self.clone(), key })
+    }
+
+    /// Ends a call, unless it has ended already.
+    pub(crate) fn finish(&self, key: Key, outcome: Outcome) {
+        let mut shard = self.shard(key.shard());
+        let Some(entry) = shard.entry(key) else { return };
+        if entry.outcome.is_some() {
+            return;
+        }
+        entry.outcome = Some(outcome);
+        let waker = entry.waker.take();
+        drop(shard);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// All calls that were sent on this link went out on another one instead, or are lost with it.
+    pub(crate) fn link_lost(&self, link: LinkId) {
+        for shard in 0..SHARDS {
+            let mut shard = self.shard(shard);
+            let mut wakers = Vec::new();
+            for entry in &mut shard.entries {
+                if entry.link == Some(link) && entry.outcome.is_none() {
+                    entry.outcome = Some(Outcome::LinkLost);
+                    wakers.extend(entry.waker.take());
+                }
+            }
+            drop(shard);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Calls that were sent on `from` are answered over `to`.
+    pub(crate) fn link_replaced(&self, from: LinkId, to: LinkId) {
+        for shard in 0..SHARDS {
+            for entry in &mut self.shard(shard).entries {
+                if entry.link == Some(from) {
+                    entry.link = Some(to);
+                }
+            }
+        }
+    }
+
+    /// Turns the wheel as long as the node lives. Stands still while there are no calls.
+    pub(crate) async fn turn(self: Arc<Self>, platform: Platform) {
+        let mut idle = 0;
+        loop {
+            poll_fn(|context| {
+                self.wheel.register(context.waker());
+                if self.turning.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            platform.sleep(TICK).await;
+            self.sweep(platform.now());
+            idle = if self.open.load(Ordering::SeqCst) == 0 { idle + 1 } else { 0 };
+            if idle >= IDLE_TICKS {
+                idle = 0;
+                self.turning.store(false, Ordering::SeqCst);
+                if self.open.load(Ordering::SeqCst) > 0 {
+                    self.turning.store(true, Ordering::SeqCst); // opened in between, and did not wake us
+                }
+            }
+        }
+    }
+
+    pub(crate) fn sweep(&self, now: Instant) {
+        for shard in 0..SHARDS {
+            let mut wakers = Vec::new();
+            self.shard(shard).sweep(now, &mut wakers);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn shard(&self, shard: usize) -> MutexGuard<'_, Shard> {
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
+    }
+}
+
+impl Key {
+    fn new(generation: u32, place: u32, shard: usize) -> Self {
+        Self(u64::from(generation) << 32 | u64::from(place) << 4 | shard as u64)
+    }
+
+    fn shard(self) -> usize {
+        self.0 as usize % SHARDS
+    }
+
+    fn place(self) -> usize {
+        (self.0 as u32 >> 4) as usize
+    }
+
+    fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+impl Shard {
+    fn new() -> Self {
+        Self { entries: Vec::new(), free: Vec::new(), buckets: Box::new([NONE; BUCKETS]), swept: 0 }
+    }
+
+    fn entry(&mut self, key: Key) -> Option<&mut Entry> {
+        self.entries.get_mut(key.place()).filter(|entry| entry.generation == key.generation())
+    }
+
+    fn insert(&mut self, now: Instant, deadline: Instant, shard: usize) -> Key {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry {
+                generation: 1,
+                deadline,
+                bucket: 0,
+                before: NONE,
+                after: NONE,
+                link: None,
+                outcome: None,
+                waker: None,
+            });
+            (self.entries.len() - 1) as u32
+        });
+        if self.free.len() + 1 == self.entries.len() {
+            self.swept = tick(now); // it was empty: no tick before now concerns anybody
+        }
+        // One tick late rather than early; never into a bucket that was looked at already.
+        let bucket = ((tick(deadline) + 1).max(self.swept + 1) % BUCKETS as u64) as u32;
+        let after = std::mem::replace(&mut self.buckets[bucket as usize], place);
+        if after != NONE {
+            self.entries[after as usize].before = place;
+        }
+        let entry = &mut self.entries[place as usize];
+        (entry.deadline, entry.bucket, entry.before, entry.after) = (deadline, bucket, NONE, after);
+        Key::new(entry.generation, place, shard)
+    }
+
+    /// What was left in the entry, to be dropped outside of the lock: an answer is the user's code.
+    fn remove(&mut self, key: Key) -> Option<(Option<Outcome>, Option<Waker>)> {
+        let entry = self.entry(key)?;
+        entry.generation = entry.generation.wrapping_add(1).max(1);
+        entry.link = None;
+        let left = (entry.outcome.take(), entry.waker.take());
+        let (bucket, before, after) = (entry.bucket, entry.before, entry.after);
+        if before == NONE {
+            self.buckets[bucket as usize] = after;
+        } else {
+            self.entries[before as usize].after = after;
+        }
+        if after != NONE {
+            self.entries[after as usize].before = before;
+        }
+        self.free.push(key.place() as u32);
+        Some(left)
+    }
+
+    fn sweep(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
+        let until = tick(now);
+        for tick in (self.swept + 1..=until).take(BUCKETS) {
+            let mut place = self.buckets[tick as usize % BUCKETS];
+            while place != NONE {
+                let entry = &mut self.entries[place as usize];
+                if entry.deadline <= now && entry.outcome.is_none() {
+                    entry.outcome = Some(Outcome::Expired);
+                    wakers.extend(entry.waker.take());
+                }
+                place = entry.after;
+            }
+        }
+        self.swept = self.swept.max(until);
+    }
+}
+
+fn tick(at: Instant) -> u64 {
+    at.as_nanos() / TICK.as_nanos() as u64
+}
+
+impl Ticket {
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// From now on the loss of this link ends the call.
+    pub(crate) fn sent_on(&self, link: LinkId) {
+        if let Some(entry) = self.pending.shard(self.key.shard()).entry(self.key) {
+            entry.link = Some(link);
+        }
+    }
+
+    /// It was not sent on that link after all.
+    pub(crate) fn not_sent(&self) {
+        if let Some(entry) = self.pending.shard(self.key.shard()).entry(self.key) {
+            entry.link = None;
+            if matches!(entry.outcome, Some(Outcome::LinkLost)) {
+                entry.outcome = None;
+            }
+        }
+    }
+
+    /// How the call ended, if it has. Else `waker` is woken then.
+    pub(crate) fn poll(&self, waker: &Waker) -> Poll<Outcome> {
+        let mut shard = self.pending.shard(self.key.shard());
+        let entry = shard.entry(self.key).expect("a ticket keeps its entry");
+        if let Some(outcome) = entry.outcome.take() {
+            entry.link = None;
+            return Poll::Ready(outcome);
+        }
+        if !entry.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            entry.waker = Some(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    pub(crate) async fn outcome(&self) -> Outcome {
+        poll_fn(|context| self.poll(context.waker())).await
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let _left = self.pending.shard(self.key.shard()).remove(self.key);
+        self.pending.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_call_ends_within_two_ticks_of_its_deadline_and_never_before() {
+        let pending = Arc::new(Pending::new(10_000));
+        let deadlines = [0, 1, 5, 12, 2559, 2560, 2561, 9000];
+        let mut tickets: Vec<_> =
+            deadlines.map(|millis| (millis, pending.open(at(0), at(millis)).expect("there is room"))).into();
+        for now in (0..12_000).step_by(5) {
+            pending.sweep(at(now));
+            tickets.retain(|(deadline, ticket)| {
+                let Some(outcome) = ticket.outcome().now_or_never() else { return true };
+                assert!(matches!(outcome, Outcome::Expired), "{outcome:?}");
+                assert!((*deadline..=deadline + 10).contains(&now), "{deadline} ended at {now}");
+                false
+            });
+        }
+        assert!(tickets.is_empty(), "all have ended");
+        assert_eq!(pending.open.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn an_answer_to_a_call_that_was_given_up_reaches_nobody() {
+        let pending = Arc::new(Pending::new(1));
+        let first = pending.open(at(0), at(100)).expect("there is room");
+        let old = first.key();
+        assert!(pending.open(at(0), at(100)).is_none(), "one may wait, and one does");
+        drop(first);
+        for _ in 0..SHARDS {
+            let next = pending.open(at(0), at(100)).expect("there is room again");
+            assert_ne!(next.key(), old);
+            pending.finish(old, Outcome::ReplyTooLarge);
+            assert!(next.outcome().now_or_never().is_none());
+        }
+    }
+
+    #[test]
+    fn only_calls_on_the_lost_link_are_lost() {
+        let pending = Arc::new(Pending::new(10));
+        let [first, second, third] = [1, 2, 3].map(|link| {
+            let ticket = pending.open(at(0), at(100)).expect("there is room");
+            ticket.sent_on(LinkId(link));
+            ticket
+        });
+        pending.link_replaced(LinkId(3), LinkId(2));
+        pending.link_lost(LinkId(2));
+        assert!(first.outcome().now_or_never().is_none());
+        assert!(matches!(second.outcome().now_or_never(), Some(Outcome::LinkLost)));
+        assert!(matches!(third.outcome().now_or_never(), Some(Outcome::LinkLost)));
+    }
+
+    #[test]
+    fn entries_leave_their_bucket_from_any_place_in_it() {
+        let pending = Arc::new(Pending::new(1000));
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
+            let mut tickets: Vec<_> = (0..3 * SHARDS).map(|_| pending.open(at(0), at(50))).collect();
+            for place in order {
+                (0..SHARDS).for_each(|shard| tickets[place * SHARDS + shard] = None);
+            }
+            for shard in 0..SHARDS {
+                assert!(pending.shard(shard).buckets.iter().all(|&head| head == NONE));
+            }
+        }
+    }
+}

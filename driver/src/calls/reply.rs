@@ -1,0 +1,109 @@
+//! The way back to a caller, on this node or on another. Whoever drops it unused has failed.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use skep_core::Instant;
+
+use super::error::Handled;
+use super::links::Links;
+use super::pending::{Key, Outcome, Pending};
+use super::wire::{self, Answered, Undelivered, Verdict};
+use crate::link::Link;
+use crate::worker::{Call, Message, ReplyTo};
+
+/// Where one answer goes. For skep's own use.
+#[doc(hidden)]
+pub struct ReplyPath {
+    to: To,
+    handled: Handled,
+    deadline: Instant,
+}
+
+enum To {
+    /// A one-way message, or one that was answered.
+    Nobody,
+    Here {
+        pending: Arc<Pending>,
+        key: Key,
+    },
+    There {
+        links: Arc<Links>,
+        link: Link,
+        call: u64,
+    },
+}
+
+impl ReplyPath {
+    pub(crate) fn nobody() -> Self {
+        Self { to: To::Nobody, handled: Handled::No, deadline: Instant::FAR }
+    }
+
+    pub(crate) fn here(pending: Arc<Pending>, key: Key, deadline: Instant) -> Self {
+        Self { to: To::Here { pending, key }, handled: Handled::No, deadline }
+    }
+
+    pub(crate) fn there(links: Arc<Links>, link: Link, call: u64, deadline: Instant) -> Self {
+        Self { to: To::There { links, link, call }, handled: Handled::No, deadline }
+    }
+
+    /// From now on a lost answer says that the message may have been handled.
+    pub(crate) fn mark_handled(&mut self) {
+        self.handled = Handled::Maybe;
+    }
+
+    /// Whether nobody waits for the answer any more, so that the work can be saved.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        self.deadline <= now
+    }
+
+    pub(crate) fn answer<T: Serialize + Send + 'static>(mut self, reply: T) {
+        match std::mem::replace(&mut self.to, To::Nobody) {
+            To::Nobody => {}
+            To::Here { pending, key } => pending.finish(key, Outcome::Replied(Box::new(reply))),
+            To::There { links, link, call } => {
+                let verdict = Verdict { call, outcome: Answered::Reply };
+                match wire::frame(wire::REPLY, &verdict, &reply) {
+                    Ok(frame) => links.send_back(&link, frame),
+                    Err(_) => tell(&links, &link, call, Answered::ReplyTooLarge),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn refuse(mut self, why: Undelivered) {
+        match std::mem::replace(&mut self.to, To::Nobody) {
+            To::Nobody => {}
+            To::Here { pending, key } => pending.finish(key, Outcome::Undelivered(why)),
+            To::There { links, link, call } => tell(&links, &link, call, Answered::Undelivered(why)),
+        }
+    }
+
+    /// Takes the path back from a call that could not be delivered: nobody is told anything by it.
+    pub(crate) fn forget(mut self) {
+        self.to = To::Nobody;
+    }
+
+    /// The call that came as these bytes.
+    pub(crate) fn decode<M: Message>(self, bytes: &[u8]) -> Result<Call<M>, (Undelivered, Self)> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((message, [])) => Ok(Call { message, reply: ReplyTo::new(self) }),
+            Ok(_) | Err(_) => Err((Undelivered::BadMessage, self)),
+        }
+    }
+}
+
+impl Drop for ReplyPath {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.to, To::Nobody) {
+            To::Nobody => {}
+            To::Here { pending, key } => pending.finish(key, Outcome::Failed(self.handled)),
+            To::There { links, link, call } => tell(&links, &link, call, Answered::Failed(self.handled)),
+        }
+    }
+}
+
+fn tell(links: &Links, link: &Link, call: u64, outcome: Answered) {
+    let verdict = Verdict { call, outcome };
+    links.send_back(link, wire::frame(wire::REPLY, &verdict, &()).expect("a verdict is short"));
+}

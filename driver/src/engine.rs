@@ -1,0 +1,348 @@
+//! The one task that owns the machine: waits for mail or a deadline, and carries out what the machine orders.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use skep_core::error::{RegisterError, RetireReason};
+use skep_core::event::{Event, Input, Output, Reply, Request, WorkerSpec};
+use skep_core::id::{CallId, Life, LinkId, Name};
+use skep_core::wire::Hello;
+use skep_core::{Config, Instant, Machine};
+use tracing::debug;
+
+use crate::host::Host;
+use crate::link::Link;
+use crate::logging;
+use crate::mail::{Attaching, Guest, Mail};
+use crate::node::Shared;
+use crate::status::Ending;
+use crate::transport::Dialer;
+use crate::worker::Notice;
+
+/// How long the last frames of a node that has left may take to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// How long a node whose last user dropped it may take to say so to its peers.
+const ABANDONED: Duration = Duration::from_millis(500);
+
+/// The engine of one node.
+pub(crate) struct Engine<D> {
+    shared: Arc<Shared>,
+    config: Config,
+    machine: Machine,
+    dialer: D,
+    host: Host,
+    links: HashMap<LinkId, Link>,
+    asked: HashMap<CallId, Asked>,
+    last_call: u64,
+    alarm: Option<(Instant, BoxFuture<'static, ()>)>,
+    abandoned: bool,
+}
+
+/// A user who waits for the machine's answer.
+struct Asked {
+    request: Request,
+    deadline: Instant,
+    answer: Answer,
+}
+
+enum Answer {
+    To(oneshot::Sender<Reply>),
+    ToGuest(oneshot::Sender<Attaching>, Guest),
+    ToNobody,
+}
+
+impl<D: Dialer> Engine<D> {
+    pub(crate) fn new(shared: Arc<Shared>, config: Config, machine: Machine, dialer: D, host: Host) -> Self {
+        Self {
+            shared,
+            config,
+            machine,
+            dialer,
+            host,
+            links: HashMap::new(),
+            asked: HashMap::new(),
+            last_call: 0,
+            alarm: None,
+            abandoned: false,
+        }
+    }
+
+    /// Runs until the machine retires.
+    pub(crate) async fn run(mut self) -> Ending {
+        let mut mail = VecDeque::new();
+        if let Some(ending) = self.carry_out() {
+            return self.close(ending).await;
+        }
+        loop {
+            self.wait(&mut mail).await;
+            while let Some(piece) = mail.pop_front() {
+                if let Some(input) = self.read(piece) {
+                    self.handle(input);
+                }
+                if let Some(ending) = self.carry_out() {
+                    return self.close(ending).await;
+                }
+            }
+            let now = self.shared.platform.now();
+            self.host.on_time(now);
+            if self.machine.poll_timeout().is_some_and(|at| at <= now) {
+                self.handle(Input::Timeout);
+            }
+            if let Some(ending) = self.carry_out() {
+                return self.close(ending).await;
+            }
+        }
+    }
+
+    /// Until there is mail, or the machine or the host wants to be woken.
+    async fn wait(&mut self, mail: &mut VecDeque<Mail>) {
+        let deadline = [self.machine.poll_timeout(), self.host.deadline()].into_iter().flatten().min();
+        match (deadline, &self.alarm) {
+            (None, _) => self.alarm = None,
+            (Some(at), Some((set, _))) if *set <= at => {} // ringing early is harmless, and saves a timer
+            (Some(at), _) => self.alarm = Some((at, self.shared.platform.sleep_until(at))),
+        }
+        poll_fn(|context| {
+            if self.shared.inbox.poll_take(context, mail).is_ready() {
+                return Poll::Ready(());
+            }
+            let Some((_, alarm)) = &mut self.alarm else { return Poll::Pending };
+            if alarm.poll_unpin(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.alarm = None;
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    fn handle(&mut self, input: Input) {
+        logging::input(&input);
+        self.machine.handle(self.shared.platform.now(), input);
+    }
+
+    /// What a piece of mail means to the machine, if anything.
+    fn read(&mut self, mail: Mail) -> Option<Input> {
+        match mail {
+            Mail::LinkUp { way, peer, link } => {
+                let id = link.id();
+                debug!(target: "skep", link = id.0, node = %peer.node, life = %peer.life, ?way, "link up");
+                self.shared.learn(peer.life, &peer.node);
+                self.links.insert(id, link.clone());
+                self.shared.router.link_up(link);
+                Some(Input::LinkUp { link: id, way, peer })
+            }
+            Mail::Control { link, frame, credit } => {
+                drop(credit);
+                self.links.contains_key(&link).then_some(Input::Message { link, frame })
+            }
+            Mail::LinkDown { link, peer } => {
+                self.links.remove(&link)?;
+                debug!(target: "skep", link = link.0, life = %peer, "link down");
+                self.shared.router.link_down(link, peer);
+                Some(Input::LinkDown { link })
+            }
+            Mail::DialFailed { address, failure } => {
+                debug!(target: "skep", %address, %failure, "dial failed");
+                Some(Input::DialFailed { address, failure })
+            }
+            Mail::Ask { request, deadline, reply } => {
+                Some(self.ask(Asked { request, deadline, answer: Answer::To(reply) }))
+            }
+            Mail::Attach { name, deadline, guest, reply } => {
+                let request = Request::Register { name, worker: WorkerSpec::Attached };
+                Some(self.ask(Asked { request, deadline, answer: Answer::ToGuest(reply, guest) }))
+            }
+            Mail::Started { name, epoch, result } => {
+                self.host.on_started(name, epoch, result);
+                None
+            }
+            Mail::Ended { name, epoch, verdict } => {
+                self.host.on_ended(name, epoch, verdict);
+                None
+            }
+            Mail::Detached { name, epoch } => {
+                self.host.on_detached(name, epoch);
+                None
+            }
+            Mail::Observed { source, observation, done } => {
+                drop(done); // the source may go on
+                Some(Input::Observed { source, observation })
+            }
+            Mail::Workers { reply } => {
+                let _ = reply.send(self.host.workers()); // who asked may have gone
+                None
+            }
+            Mail::Abandon => {
+                self.abandoned = true;
+                let deadline = self.shared.platform.now() + ABANDONED;
+                Some(self.ask(Asked { request: Request::Leave, deadline, answer: Answer::ToNobody }))
+            }
+        }
+    }
+
+    fn ask(&mut self, asked: Asked) -> Input {
+        self.last_call += 1;
+        let call = CallId(self.last_call);
+        let (deadline, request) = (asked.deadline, asked.request.clone());
+        self.asked.insert(call, asked);
+        Input::Call { call, deadline, request }
+    }
+
+    /// Carries out all orders, and all that follows from them. Says when this life and its node are over.
+    fn carry_out(&mut self) -> Option<Ending> {
+        loop {
+            while let Some(output) = self.machine.poll_output() {
+                logging::output(&output);
+                let Some(reason) = self.obey(output) else { continue };
+                logging::retired(&self.config.node, &reason);
+                match reason {
+                    RetireReason::Left => return Some(Ending::Left),
+                    RetireReason::NameInUse { address, .. } => return Some(Ending::NameInUse { address }),
+                    RetireReason::TagClash if !self.host.is_empty() => return Some(Ending::TagClash),
+                    RetireReason::TagClash => self.take_new_life(),
+                    other => {
+                        debug!(target: "skep", reason = ?other, "retired for a reason of a newer core");
+                        return Some(Ending::Broken);
+                    }
+                }
+            }
+            let input = self.host.report()?;
+            self.handle(input);
+        }
+    }
+
+    fn obey(&mut self, output: Output) -> Option<RetireReason> {
+        match output {
+            Output::Dial { address } => self.dialer.dial(address),
+            Output::Send { link, frame } => {
+                if let Some(link) = self.links.get(&link) {
+                    let _ = link.push(frame); // the machine repairs what is lost; a full lane ends its link
+                }
+            }
+            Output::Close { link, reason: _ } => {
+                if let Some(link) = self.links.remove(&link) {
+                    link.close();
+                    self.shared.router.link_closed(link.id(), link.peer());
+                }
+            }
+            Output::Start { name, epoch, kind, args } => self.host.start(name, epoch, kind, args),
+            Output::Stop { name, epoch, grace, why } => {
+                let grace = if self.abandoned { Duration::ZERO } else { grace };
+                self.host.stop(self.shared.platform.now(), name, epoch, grace, why);
+            }
+            Output::Return { call, reply } => {
+                if let Some(asked) = self.asked.remove(&call) {
+                    self.answer(asked, reply);
+                }
+            }
+            Output::Place { name, placement } => self.shared.router.lookup.place(name, placement),
+            Output::Event(event) => self.tell(event),
+            Output::Retire(reason) => return Some(reason),
+        }
+        None
+    }
+
+    fn answer(&mut self, asked: Asked, reply: Reply) {
+        match asked.answer {
+            Answer::ToNobody => {}
+            Answer::To(sender) => {
+                let _ = sender.send(reply); // a caller that gave up
+            }
+            Answer::ToGuest(sender, guest) => {
+                let Request::Register { name, .. } = asked.request else { return };
+                let Reply::Registered(result) = reply else { return };
+                // A guest that gave up drops the notice that it is sent, and so frees the name.
+                let _ = sender.send(result.map(|registration| {
+                    let notice = self.seat_guest(name, guest, &registration);
+                    (registration, notice)
+                }));
+            }
+        }
+    }
+
+    fn seat_guest(
+        &mut self,
+        name: Name,
+        guest: Guest,
+        registration: &skep_core::event::Registration,
+    ) -> Notice {
+        let notice = Notice {
+            name: name.clone(),
+            epoch: registration.epoch,
+            cancellation: guest.cancellation.clone(),
+            inbox: self.shared.inbox.clone(),
+        };
+        self.host.attach(name, registration.epoch, registration.kind.clone(), guest);
+        notice
+    }
+
+    fn tell(&mut self, event: Event) {
+        logging::event(&self.config.node, &event);
+        match &event {
+            Event::Formed { .. } => self.shared.status.change(|state| state.is_up = true),
+            Event::MemberUp { node, life }
+            | Event::MemberSuspect { node, life }
+            | Event::MemberLeaving { node, life }
+            | Event::MemberDown { node, life, .. } => self.shared.learn(*life, node),
+            _ => {}
+        }
+        self.shared.board.put_up(event);
+    }
+
+    /// Nothing runs under the old life: begin again under a later one. Who waits for an answer is asked for again.
+    fn take_new_life(&mut self) {
+        let now = self.shared.platform.now();
+        let life = Life(self.shared.platform.unix_micros().max(self.config.life.0 + 1));
+        self.config.life = life;
+        self.config.seed = self.shared.platform.random();
+        self.close_links();
+        self.shared.router.lookup.clear();
+        self.shared.router.take_life(life);
+        self.shared.learn(life, &self.config.node);
+        self.machine =
+            Machine::new(self.config.clone(), now).expect("the config was good for the life before");
+        self.dialer.introduce_as(Hello::of(&self.config));
+        for (call, asked) in &self.asked {
+            let (deadline, request) = (asked.deadline, asked.request.clone());
+            self.machine.handle(now, Input::Call { call: *call, deadline, request });
+        }
+        self.shared.status.change(|state| state.life = life); // sources announce it, and say again what they see
+    }
+
+    fn close_links(&mut self) -> Vec<Link> {
+        let links: Vec<Link> = self.links.drain().map(|(_, link)| link).collect();
+        for link in &links {
+            link.close();
+            self.shared.router.link_closed(link.id(), link.peer());
+        }
+        links
+    }
+
+    /// The last frames are written, then all is over.
+    async fn close(mut self, ending: Ending) -> Ending {
+        for (_, asked) in std::mem::take(&mut self.asked) {
+            if let Answer::ToGuest(sender, _) = asked.answer {
+                let _ = sender.send(Err(RegisterError::Leaving)); // a caller that gave up
+            }
+        }
+        let links = self.close_links();
+        let flushed = futures::future::join_all(links.iter().map(Link::flushed));
+        let _ = self.shared.platform.by(self.shared.platform.now() + FLUSH, flushed).await; // or never
+        ending
+    }
+}
+
+impl<D> Drop for Engine<D> {
+    /// However it ends, also by a panic, its links do not stay open.
+    fn drop(&mut self) {
+        self.links.values().for_each(Link::close);
+    }
+}

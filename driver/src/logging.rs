@@ -1,0 +1,110 @@
+//! What the operator reads: events and orders as `tracing` lines, in words that a user of Swarm recognises.
+
+use skep_core::error::RetireReason;
+use skep_core::event::{EndReason, Event, Exit, Input, Output, StartReason, Stopped, TopologyChange};
+use skep_core::id::NodeName;
+use tracing::{debug, error, info, trace, warn};
+
+/// One line for each event, on the target `skep`.
+pub(crate) fn event(me: &NodeName, event: &Event) {
+    match event {
+        Event::Formed { up } => info!(target: "skep", node = %me, up, "{me} is up, with {up} members up"),
+        Event::MemberUp { node, life } => info!(target: "skep", %node, %life, "nodeup {node}"),
+        Event::MemberSuspect { node, life } => {
+            warn!(target: "skep", %node, %life, "{node} is silent, suspected")
+        }
+        Event::MemberLeaving { node, life } => info!(target: "skep", %node, %life, "{node} is leaving"),
+        Event::MemberDown { node, life, evidence } => {
+            info!(target: "skep", %node, %life, ?evidence, "nodedown {node}");
+        }
+        Event::TopologyChanged { change, node } => {
+            let word = match change {
+                TopologyChange::NodeUp => "nodeup",
+                TopologyChange::NodeDown => "nodedown",
+                TopologyChange::NodeLeaving => "nodeleaving",
+            };
+            info!(target: "skep", %node, "topology change ({word} for {node})");
+        }
+        Event::TopologySettled => info!(target: "skep", "topology change complete"),
+        Event::Registering { name } => info!(target: "skep", %name, "registering {name}"),
+        Event::AlreadyRegistered { name, node } => {
+            info!(target: "skep", %name, %node, "found {name} already registered on {node}");
+        }
+        Event::Starting { name, epoch, why } => {
+            let word = match why {
+                StartReason::Registered => "starting",
+                StartReason::Takeover | StartReason::Restart => "restarting",
+            };
+            info!(target: "skep", %name, node = %me, %epoch, ?why, "{word} {name} on {me}");
+        }
+        Event::Started { name, epoch, why } => {
+            info!(target: "skep", %name, node = %me, %epoch, ?why, "started {name} on {me}");
+        }
+        Event::StartFailed { name, epoch, reason } => {
+            warn!(target: "skep", %name, node = %me, %epoch, %reason, "{name} did not start on {me}");
+        }
+        Event::Stopped { name, epoch, why } => match why {
+            EndReason::Ordered(why, Stopped::Stuck) => {
+                warn!(target: "skep", %name, node = %me, %epoch, ?why, "{name} is stuck on {me}: it blocks its thread");
+            }
+            EndReason::Ordered(why, how) => {
+                info!(target: "skep", %name, node = %me, %epoch, ?why, ?how, "stopped {name} on {me}");
+            }
+            EndReason::Exited(Exit::Finished) => {
+                info!(target: "skep", %name, node = %me, %epoch, "{name} finished on {me}");
+            }
+            EndReason::Exited(Exit::Failed(reason)) => {
+                warn!(target: "skep", %name, node = %me, %epoch, %reason, "{name} failed on {me}");
+            }
+        },
+        Event::Moved { name, from, to, epoch } => {
+            info!(target: "skep", %name, %from, %to, %epoch, "{name} moved from {from} to {to}");
+        }
+        Event::Conflict { name, winner, loser } => {
+            warn!(target: "skep", %name, %winner, %loser, "{name} ran on {winner} and {loser}; {winner} keeps it");
+        }
+        Event::LinkRefused { address, refusal } => {
+            warn!(target: "skep", %address, %refusal, "no link with {address}");
+        }
+        Event::Thawed { gap } => {
+            warn!(target: "skep", node = %me, ?gap, "this process did not run for a while")
+        }
+        other => debug!(target: "skep", node = %me, event = ?other, "news of a newer core"),
+    }
+}
+
+/// The end of a node or of one of its lives.
+pub(crate) fn retired(me: &NodeName, reason: &RetireReason) {
+    match reason {
+        RetireReason::NameInUse { node, address } => {
+            error!(target: "skep", %node, %address, "the name {node} is in use by a live node at {address}");
+        }
+        RetireReason::TagClash => {
+            debug!(target: "skep", node = %me, "this life's tag is a member's: taking a new life")
+        }
+        RetireReason::Left => info!(target: "skep", node = %me, "{me} has left"),
+        other => error!(target: "skep", node = %me, reason = ?other, "retired for a reason of a newer core"),
+    }
+}
+
+/// Everything that goes in, without what users or peers wrote.
+pub(crate) fn input(input: &Input) {
+    match input {
+        Input::Message { link, frame } => {
+            trace!(target: "skep::input", link = link.0, kind = frame.kind, bytes = frame.body.len(), "message");
+        }
+        other => trace!(target: "skep::input", input = ?other),
+    }
+}
+
+/// Everything that comes out, without what users or peers wrote.
+pub(crate) fn output(output: &Output) {
+    match output {
+        Output::Send { link, frame } => {
+            trace!(target: "skep::output", link = link.0, kind = frame.kind, bytes = frame.body.len(), "send");
+        }
+        Output::Close { link, reason } => debug!(target: "skep", link = link.0, %reason, "closing a link"),
+        Output::Event(_) => {}
+        other => trace!(target: "skep::output", output = ?other),
+    }
+}

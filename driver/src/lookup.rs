@@ -1,0 +1,241 @@
+//! The look-up map: where each name is, as far as this node knows. The one file that knows which map it is.
+//!
+//! dashmap with foldhash and a raised shard count: of the maps that were measured (one reader, two readers, readers
+//! beside a writer) it read fastest, and a resize stalls one shard only.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use futures::task::AtomicWaker;
+use skep_core::event::Placement;
+use skep_core::id::{Epoch, Kind, Life, Name};
+
+const SHARDS: usize = 256;
+
+/// A map by name that many read while one writes.
+pub(crate) struct ByName<V> {
+    map: DashMap<Name, V, RandomState>,
+}
+
+impl<V: Clone> ByName<V> {
+    pub(crate) fn new() -> Self {
+        Self { map: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), SHARDS) }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<V> {
+        self.map.get(name).map(|value| value.clone())
+    }
+
+    pub(crate) fn insert(&self, name: Name, value: V) {
+        self.map.insert(name, value);
+    }
+
+    pub(crate) fn remove_if(&self, name: &Name, condition: impl FnOnce(&V) -> bool) -> Option<V> {
+        self.map.remove_if(name, |_, value| condition(value)).map(|(_, value)| value)
+    }
+
+    pub(crate) fn drain(&self) -> Vec<V> {
+        let values = self.map.iter().map(|entry| entry.value().clone()).collect();
+        self.map.clear();
+        values
+    }
+}
+
+/// Where a name is, as far as one node knows without asking.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Located {
+    /// The life that runs it.
+    pub life: Life,
+    /// The start that runs: a fencing token.
+    pub epoch: Epoch,
+    /// Whether it was attached, and so does not move.
+    pub attached: bool,
+}
+
+/// What the map says of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Known {
+    /// Nothing.
+    Free,
+    /// It is registered, and runs nowhere just now.
+    Between,
+    /// It runs.
+    At(Located),
+}
+
+/// Where each name is, and who waits for that to change.
+pub(crate) struct Lookup {
+    places: DashMap<Name, Placement, RandomState>,
+    watched: AtomicUsize,
+    watches: Mutex<HashMap<String, Vec<Arc<Signal>>>>,
+}
+
+/// Tells one waiting caller of each change around one name.
+pub(crate) struct Watch<'a> {
+    lookup: &'a Lookup,
+    name: &'a str,
+    signal: Arc<Signal>,
+}
+
+#[derive(Default)]
+struct Signal {
+    raised: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Lookup {
+    pub(crate) fn new() -> Self {
+        Self {
+            places: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), SHARDS),
+            watched: AtomicUsize::new(0),
+            watches: Mutex::new(HashMap::new()),
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Known {
+        match self.places.get(name) {
+            None => Known::Free,
+            Some(place) => match place.holder {
+                None => Known::Between,
+                Some(life) => Known::At(Located { life, epoch: place.epoch, attached: place.attached }),
+            },
+        }
+    }
+
+    pub(crate) fn kind(&self, name: &str) -> Option<Kind> {
+        self.places.get(name).map(|place| place.kind.clone())
+    }
+
+    pub(crate) fn place(&self, name: Name, placement: Option<Placement>) {
+        match placement {
+            Some(placement) => {
+                self.places.insert(name.clone(), placement);
+            }
+            None => {
+                self.places.remove(&name);
+            }
+        }
+        self.touch(name.as_str());
+    }
+
+    /// All names and what is known of them, sorted by name.
+    pub(crate) fn all(&self) -> Vec<(Name, Placement)> {
+        let mut all: Vec<_> =
+            self.places.iter().map(|place| (place.key().clone(), place.value().clone())).collect();
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        all
+    }
+
+    pub(crate) fn clear(&self) {
+        self.places.clear();
+        self.touch_all();
+    }
+
+    /// Begins to tell of changes around a name. Look at the name after this, or a change may be missed.
+    pub(crate) fn watch<'a>(&'a self, name: &'a str) -> Watch<'a> {
+        let signal = Arc::new(Signal::default());
+        self.watches().entry(name.to_owned()).or_default().push(signal.clone());
+        self.watched.fetch_add(1, Ordering::SeqCst);
+        Watch { lookup: self, name, signal }
+    }
+
+    /// Something around this name changed: its place, its mailbox here.
+    pub(crate) fn touch(&self, name: &str) {
+        if self.watched.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let signals = self.watches().get(name).cloned();
+        signals.into_iter().flatten().for_each(|signal| signal.raise());
+    }
+
+    /// Something around any name changed: a link came up.
+    pub(crate) fn touch_all(&self) {
+        if self.watched.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let signals: Vec<_> = self.watches().values().flatten().cloned().collect();
+        signals.into_iter().for_each(|signal| signal.raise());
+    }
+
+    fn watches(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Signal>>>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
+    }
+}
+
+impl Signal {
+    fn raise(&self) {
+        self.raised.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+}
+
+impl Watch<'_> {
+    /// Ready when something changed since the last time that this was ready.
+    pub(crate) fn poll_changed(&self, waker: &Waker) -> Poll<()> {
+        self.signal.waker.register(waker);
+        if self.signal.raised.swap(false, Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    #[cfg(test)]
+    async fn changed(&self) {
+        std::future::poll_fn(|context| self.poll_changed(context.waker())).await;
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let mut watches = self.lookup.watches();
+        if let Some(signals) = watches.get_mut(self.name) {
+            signals.retain(|signal| !Arc::ptr_eq(signal, &self.signal));
+            if signals.is_empty() {
+                watches.remove(self.name);
+            }
+        }
+        self.lookup.watched.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a good name")
+    }
+
+    fn placement(holder: Option<Life>) -> Placement {
+        Placement { holder, epoch: Epoch(7), kind: Kind::new("k").expect("a good kind"), attached: false }
+    }
+
+    #[test]
+    fn it_tells_free_from_between_from_held() {
+        let lookup = Lookup::new();
+        assert_eq!(lookup.get("n"), Known::Free);
+        lookup.place(name("n"), Some(placement(None)));
+        assert_eq!(lookup.get("n"), Known::Between);
+        lookup.place(name("n"), Some(placement(Some(Life(1)))));
+        let located = Located { life: Life(1), epoch: Epoch(7), attached: false };
+        assert_eq!(lookup.get("n"), Known::At(located));
+        lookup.place(name("n"), None);
+        assert_eq!(lookup.get("n"), Known::Free);
+    }
+
+    #[test]
+    fn a_watch_sees_its_own_name_change_and_no_other() {
+        let lookup = Lookup::new();
+        let watch = lookup.watch("n");
+        lookup.place(name("m"), Some(placement(None)));
+        assert!(watch.changed().now_or_never().is_none());
+        lookup.place(name("n"), Some(placement(None)));
+        assert!(watch.changed().now_or_never().is_some());
+        assert!(watch.changed().now_or_never().is_none(), "told once for each change");
+        drop(watch);
+        assert!(lookup.watches().is_empty());
+    }
+}

@@ -1,0 +1,74 @@
+//! How a node listens to its discovery sources.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::channel::oneshot;
+use futures::future::{BoxFuture, join, select};
+use futures::{FutureExt, StreamExt};
+use skep_core::id::{Life, Source};
+use tracing::{debug, warn};
+
+use crate::discovery::{Announced, Discovery, ObservationSink, Observations, observations};
+use crate::mail::Mail;
+use crate::node::Shared;
+use crate::runtime::Runtime;
+use crate::worker::caught;
+
+/// A source whose type is not known here.
+pub(crate) trait AnySource<R: Runtime>: Send {
+    fn source(&self) -> Source;
+    fn run(&mut self, runtime: R, me: Announced, sink: ObservationSink) -> BoxFuture<'_, ()>;
+}
+
+impl<R: Runtime, D: Discovery<R>> AnySource<R> for D {
+    fn source(&self) -> Source {
+        Discovery::source(self)
+    }
+
+    fn run(&mut self, runtime: R, me: Announced, sink: ObservationSink) -> BoxFuture<'_, ()> {
+        Discovery::run(self, runtime, me, sink).boxed()
+    }
+}
+
+/// Runs a source until the node drains or ends; again for each new life.
+pub(crate) async fn attend<R: Runtime>(mut source: Box<dyn AnySource<R>>, runtime: R, shared: Arc<Shared>) {
+    let name = source.source();
+    let mut life = shared.status.read(|state| state.life);
+    loop {
+        let me = Announced {
+            cluster: shared.cluster.clone(),
+            node: shared.name.clone(),
+            life,
+            address: shared.address.clone(),
+        };
+        let (sink, observed) = observations();
+        let listening = join(
+            caught(source.run(runtime.clone(), me, sink)).map(|ended| match ended {
+                Ok(()) => debug!(target: "skep", source = %name, "the source has said all it will say"),
+                Err(panic) => warn!(target: "skep", source = %name, %panic, "the source is gone"),
+            }),
+            pass_on(&shared, &name, observed),
+        );
+        let changed = shared.status.until(|state| {
+            if state.is_leaving || state.ended.is_some() {
+                return Some(None);
+            }
+            (state.life != life).then_some(Some(state.life))
+        });
+        let next: Option<Life> = match select(pin!(listening), pin!(changed)).await {
+            futures::future::Either::Left((_, changed)) => changed.await,
+            futures::future::Either::Right((next, _)) => next,
+        };
+        let Some(next) = next else { return };
+        life = next;
+    }
+}
+
+async fn pass_on(shared: &Shared, source: &Source, mut observed: Observations) {
+    while let Some(observation) = observed.next().await {
+        let (done, taken) = oneshot::channel();
+        shared.inbox.post(Mail::Observed { source: source.clone(), observation, done });
+        let _ = taken.await; // dropped once the engine has taken it
+    }
+}

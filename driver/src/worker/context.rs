@@ -1,0 +1,119 @@
+//! What a worker can see and ask of the place where it runs.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use skep_core::Instant;
+use skep_core::event::{Exit, StopReason};
+use skep_core::id::{Epoch, Name, NodeName};
+
+use super::cancel::Cancellation;
+use super::failure::Failure;
+use crate::node::Node;
+use crate::runtime::Platform;
+
+/// What a worker can see and ask: its name, its epoch, the time, its node; and how it ends itself.
+pub struct Context<W> {
+    seat: Seat,
+    exit: Option<Exit>,
+    of: PhantomData<fn() -> W>,
+}
+
+/// Stands for the kind in the context of a closure; see
+/// [`NodeBuilder::singleton`](crate::NodeBuilder::singleton).
+#[derive(Debug)]
+pub enum Singleton {}
+
+/// Where one start of a worker runs.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    pub(crate) name: Name,
+    pub(crate) epoch: Epoch,
+    pub(crate) node: Node,
+    pub(crate) platform: Platform,
+    pub(crate) cancellation: Cancellation,
+}
+
+impl<W> Context<W> {
+    pub(crate) fn new(seat: Seat) -> Self {
+        Self { seat, exit: None, of: PhantomData }
+    }
+
+    /// The name under which it runs.
+    pub fn name(&self) -> &Name {
+        &self.seat.name
+    }
+
+    /// This start of the name: a fencing token, above those of all earlier starts. Give it to an outside store, so
+    /// that the store can refuse an older one.
+    pub fn epoch(&self) -> Epoch {
+        self.seat.epoch
+    }
+
+    /// The name of the node on which it runs.
+    pub fn node_name(&self) -> &NodeName {
+        self.seat.node.name()
+    }
+
+    /// The node on which it runs, to call others from. It does not keep the node alive.
+    pub fn node(&self) -> &Node {
+        &self.seat.node
+    }
+
+    /// The runtime's monotonic clock.
+    pub fn now(&self) -> Instant {
+        self.seat.platform.now()
+    }
+
+    /// Waits. In a simulation this is virtual time.
+    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + use<W> {
+        self.seat.platform.sleep(time)
+    }
+
+    /// Ready once it has to stop, and why. For work that takes long: what does not look here is aborted when the
+    /// grace is over.
+    pub fn cancelled(&self) -> impl Future<Output = StopReason> + Send + use<W> {
+        self.seat.cancellation.cancelled()
+    }
+
+    /// Why it has to stop, if it has to.
+    pub fn stopping(&self) -> Option<StopReason> {
+        self.seat.cancellation.why()
+    }
+
+    /// Ends it, as if it had returned, once the message in hand is handled. Its kind's restart policy decides
+    /// what happens then.
+    pub fn exit(&mut self) {
+        self.exit = Some(Exit::Finished);
+    }
+
+    /// Ends it as failed, once the message in hand is handled. Its kind's restart policy decides what happens then.
+    pub fn fail(&mut self, failure: Failure) {
+        self.exit = Some(Exit::Failed(failure.reason()));
+    }
+
+    pub(crate) fn asked_exit(&mut self) -> Option<Exit> {
+        self.exit.take()
+    }
+
+    pub(crate) fn cancellation(&self) -> &Cancellation {
+        &self.seat.cancellation
+    }
+}
+
+impl<W> AsRef<Node> for Context<W> {
+    fn as_ref(&self) -> &Node {
+        self.node()
+    }
+}
+
+impl<W> fmt::Debug for Context<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("name", &self.seat.name)
+            .field("epoch", &self.seat.epoch)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,114 @@
+//! What a user writes: kinds of workers, their messages, and how these meet.
+
+mod attached;
+mod cancel;
+mod code;
+mod context;
+mod failure;
+mod mailbox;
+mod message;
+mod messages;
+mod reference;
+mod running;
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use skep_core::supervisor::RestartPolicy;
+
+pub use attached::Attached;
+pub(crate) use attached::Notice;
+pub(crate) use cancel::Cancellation;
+pub(crate) use code::{Closure, Code, Order, Typed, Verdict};
+pub(crate) use context::Seat;
+pub use context::{Context, Singleton};
+pub use failure::Failure;
+pub(crate) use mailbox::{Delivery, Mailbox};
+pub use message::{Call, Message, MessageId, ReplyTo};
+pub use messages::{
+    MessageSet, Messages, OneOf0, OneOf1, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9,
+    OneOf10, OneOf11, OneOf12,
+};
+pub use reference::Ref;
+pub(crate) use running::{caught, panic_words};
+/// Why a worker has to stop.
+pub use skep_core::event::StopReason as Stopping;
+
+/// A kind of worker: a state that messages change, run under a name on exactly one node of a cluster.
+///
+/// Its methods run one after the other, so that it needs no lock and need not be `Sync`. A panic in any of them ends
+/// the worker; what happens then is for [`Worker::restart`] to say.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use skep::{Context, Failure, Handle, Message, Worker};
+///
+/// struct Counter {
+///     total: u64,
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Add(u64);
+///
+/// impl Message for Add {
+///     const NAME: &'static str = "counter.add";
+///     type Reply = u64;
+/// }
+///
+/// impl Worker for Counter {
+///     const KIND: &'static str = "counter";
+///     type Args = u64;
+///     type Messages = (Add,);
+///
+///     async fn start(first: u64, _: &mut Context<Self>) -> Result<Self, Failure> {
+///         Ok(Self { total: first })
+///     }
+/// }
+///
+/// impl Handle<Add> for Counter {
+///     async fn handle(&mut self, add: Add, _: &mut Context<Self>) -> u64 {
+///         self.total += add.0;
+///         self.total
+///     }
+/// }
+/// ```
+pub trait Worker: Sized + Send + 'static {
+    /// What the kind is called, the same on all nodes; 1 to 128 bytes. A host is chosen among the nodes that have
+    /// it.
+    const KIND: &'static str;
+
+    /// What a start is given, here and after every move; at most 64 KiB encoded.
+    type Args: Serialize + DeserializeOwned + Send + 'static;
+
+    /// A tuple of the messages that it handles. A message that is not listed does not reach it.
+    type Messages: Messages<Self>;
+
+    /// Makes it. Its name is registered once this has returned `Ok`.
+    ///
+    /// # Errors
+    /// In the worker's own words: who registers it hears them.
+    fn start(
+        args: Self::Args,
+        context: &mut Context<Self>,
+    ) -> impl Future<Output = Result<Self, Failure>> + Send;
+
+    /// It has to stop. What still waits in its mailbox is not handled any more. When the grace of the node's
+    /// config is over it is dropped at its next await point.
+    fn stopping(&mut self, why: Stopping, context: &mut Context<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (why, context);
+        async {}
+    }
+
+    /// What happens when a worker of this kind ends by itself. By default it is started again, with growing
+    /// pauses, at most 20 times in a minute.
+    fn restart() -> RestartPolicy {
+        RestartPolicy::default()
+    }
+}
+
+/// That a worker handles a message. The message has to be listed in [`Worker::Messages`] too.
+pub trait Handle<M: Message>: Worker {
+    /// Handles one message; what it returns is the caller's answer.
+    fn handle(&mut self, message: M, context: &mut Context<Self>) -> impl Future<Output = M::Reply> + Send;
+}
