@@ -35,6 +35,8 @@ struct Caller {
     sent: Option<Life>,
     again: Instant,
     tries: u32,
+    /// Whether the name stood here at some try.
+    stood: bool,
 }
 
 impl Callers {
@@ -50,12 +52,13 @@ impl Machine {
             self.event(Event::Registering { name: name.clone() });
         }
         if self.callers.waiting.len() >= self.config.max_claims {
-            self.return_verdict(call, &name, &wish, 0, Verdict::Busy);
+            self.return_verdict(call, &name, &wish, Verdict::Busy);
             return;
         }
         self.callers.seq += 1;
         let seq = self.callers.seq;
-        let caller = Caller { call, deadline, name, wish, sent: None, again: self.now, tries: 0 };
+        let caller =
+            Caller { call, deadline, name, wish, sent: None, again: self.now, tries: 0, stood: false };
         self.callers.waiting.insert(seq, caller);
         self.timers.set(deadline, Timer::CallDeadline(seq));
         self.try_claim(seq);
@@ -76,6 +79,7 @@ impl Machine {
         };
         caller.sent = Some(arbiter);
         caller.tries += 1;
+        caller.stood |= self.registry.winner(&caller.name).is_some();
         let Caller { deadline, name, wish, .. } = caller.clone();
         let id = ClaimId { life: self.me, seq };
         if arbiter == self.me {
@@ -155,7 +159,14 @@ impl Machine {
             return; // it was answered already, or gave up
         };
         self.timers.cancel(caller.deadline, Timer::CallDeadline(seq));
-        self.return_verdict(caller.call, &caller.name, &caller.wish, caller.tries, verdict);
+        let verdict = match verdict {
+            // It stood, an earlier try may have reached an arbiter, and now it is gone: that try did it.
+            Verdict::NotFound if caller.stood && caller.tries > 1 && caller.wish == Wish::Unregister => {
+                Verdict::Gone
+            }
+            verdict => verdict,
+        };
+        self.return_verdict(caller.call, &caller.name, &caller.wish, verdict);
     }
 
     pub(crate) fn on_call_deadline(&mut self, seq: u64) {
@@ -175,12 +186,11 @@ impl Machine {
         self.fail_departure();
     }
 
-    fn return_verdict(&mut self, call: CallId, name: &Name, wish: &Wish, tries: u32, verdict: Verdict) {
+    fn return_verdict(&mut self, call: CallId, name: &Name, wish: &Wish, verdict: Verdict) {
         let reply = match wish {
             Wish::Register(_) => Reply::Registered(self.registered(name, verdict)),
             Wish::Unregister => Reply::Unregistered(match verdict {
-                Verdict::Unregistered { .. } => Ok(()),
-                Verdict::NotFound if tries > 1 => Ok(()), // an earlier try did it
+                Verdict::Unregistered { .. } | Verdict::Gone => Ok(()),
                 Verdict::NotFound => Err(UnregisterError::NotFound),
                 Verdict::Busy => Err(UnregisterError::Busy),
                 _ => Err(UnregisterError::Timeout),
@@ -209,6 +219,7 @@ impl Machine {
             Verdict::StartFailed(reason) => Err(RegisterError::StartFailed { reason }),
             Verdict::Busy => Err(RegisterError::Busy),
             Verdict::Unregistered { .. }
+            | Verdict::Gone
             | Verdict::Located(_)
             | Verdict::NotFound
             | Verdict::Stale

@@ -40,10 +40,11 @@ impl Machine {
     pub(crate) fn leave(&mut self, call: CallId, deadline: Instant) {
         self.table.announce(Announced::Leaving);
         self.departure.leaves.push(call);
-        if self.departure.leave_by.is_none() {
-            let by = deadline.min(self.now + LAST_WORDS + self.config.stop_grace);
-            self.departure.leave_by = Some(by);
-            self.timers.set(by, Timer::Departure);
+        let by = deadline.min(self.now + LAST_WORDS + self.config.stop_grace);
+        let earlier = self.departure.leave_by.replace(by);
+        self.departure.leave_by = earlier.map_or(Some(by), |earlier| Some(earlier.min(by)));
+        self.timers.set(by, Timer::Departure);
+        if earlier.is_none() {
             self.stop_all(Then::Forget);
         }
     }
@@ -53,13 +54,14 @@ impl Machine {
         if self.retired || self.table.mine().announced != Announced::Leaving {
             return;
         }
-        if self.departure.leave_by.is_none() {
+        let Some(by) = self.departure.leave_by else {
             self.give_away();
             self.count_moved();
             self.answer_drains();
             return;
-        }
-        let by = self.departure.leave_by.expect("it was just seen");
+        };
+        self.count_moved();
+        self.answer_drains();
         let head = self.registry.position(self.me);
         let heard = {
             let mut others = self.links.serving().filter(|&(life, _)| self.table.is_live(life));

@@ -137,6 +137,8 @@ pub(crate) enum Verdict {
         seq: u64,
         entry: Entry,
     },
+    /// An earlier try of the same claim removed it.
+    Gone,
     Located(Registration),
     NotFound,
     Busy,
