@@ -49,6 +49,12 @@ step each-alone 240 bash -c 'for crate in core driver discovery transport-tcp ad
     cargo check --locked --quiet --manifest-path "$crate/Cargo.toml" || exit; done'
 step no-std 120 bash core/no-std/check.sh "$target/no-std"
 step no-async-std 60 bash adapter-smol/no-async-std.sh
+oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+if cargo "+$oldest" --version >/dev/null 2>&1; then
+    step msrv 300 cargo "+$oldest" check --locked --workspace --all-targets --all-features --target-dir "$target/msrv"
+else
+    printf '\n=== msrv: skipped, Rust %s is not installed (rustup toolchain install %s)\n' "$oldest" "$oldest"
+fi
 step doc 180 env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
 step test 600 cargo test --locked --workspace
 step sim 300 env SKEP_SEEDS="${SKEP_SEEDS:-300}" cargo test --locked --release -p skep-core --test sim
