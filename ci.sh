@@ -51,7 +51,7 @@ step no-std 120 bash core/no-std/check.sh "$target/no-std"
 step no-async-std 60 bash adapter-smol/no-async-std.sh
 oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 if cargo "+$oldest" --version >/dev/null 2>&1; then
-    step msrv 300 cargo "+$oldest" check --locked --workspace --all-targets --all-features --target-dir "$target/msrv"
+    step msrv 420 cargo "+$oldest" check --locked --workspace --all-targets --all-features --target-dir "$target/msrv"
 else
     printf '\n=== msrv: skipped, Rust %s is not installed (rustup toolchain install %s)\n' "$oldest" "$oldest"
 fi
