@@ -22,9 +22,12 @@ impl Machine {
         List(self.registry.positions())
     }
 
-    /// The next epoch: above all that this node has seen and above the floor.
+    /// The next epoch: above all that this node has seen, and above the time that passed since the floor. A start
+    /// that died with its node unseen is in nobody's causal past; by the clock it is below all the same.
     pub(crate) fn next_epoch(&mut self) -> Epoch {
-        let epoch = self.registry.newest().next(self.config.epoch_floor_ms, self.me);
+        let elapsed = u64::try_from(self.now.since(self.born).as_millis()).unwrap_or(u64::MAX);
+        let floor = self.config.epoch_floor_ms.saturating_add(elapsed);
+        let epoch = self.registry.newest().next(floor, self.me);
         self.registry.witness(epoch);
         epoch
     }

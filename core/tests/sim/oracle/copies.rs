@@ -36,7 +36,8 @@ impl Copies {
     pub fn ordered(&mut self, name: &Name, epoch: Epoch, life: Life, must_rise: bool) -> Result<(), String> {
         self.changes += 1;
         let starts = self.names.entry(name.clone()).or_default();
-        let last = starts.epochs.last_key_value().map(|(&last, &(by, _))| (last, by));
+        // A start that never came to run was seen by nobody, and may be in nobody's causal past.
+        let last = starts.epochs.iter().rev().find(|(_, (_, ran))| *ran).map(|(&last, &(by, _))| (last, by));
         if let Some((by, _)) = starts.epochs.insert(epoch, (life, false)) {
             return Err(format!("{name} starts with epoch {epoch} on life {life}, which life {by} had"));
         }
