@@ -423,6 +423,8 @@ impl World {
             let side =
                 if self.link(link).dialler.process == process { Side::Dialler } else { Side::Acceptor };
             match told {
+                // its machine had closed it: what it sent before still arrives
+                Told::ByEnd | Told::ByReset if self.end(link, side).state == EndState::Over => {}
                 Told::ByEnd if self.end(link, side).state == EndState::Open => {
                     self.push(link, side, Packet::End);
                 }

@@ -97,7 +97,7 @@ impl fmt::Display for Brief<'_, Input> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Input::Message { link, frame } => {
-                write!(f, "<- message on {} {}", link.0, crate::decode::words(frame))
+                write!(f, "<- message on {} {}", link.0, crate::decode::mark(frame))
             }
             other => write!(f, "<- {other:?}"),
         }
@@ -108,7 +108,7 @@ impl fmt::Display for Brief<'_, Output> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Output::Send { link, frame } => {
-                write!(f, "-> send on {} {}", link.0, crate::decode::words(frame))
+                write!(f, "-> send on {} {}", link.0, crate::decode::mark(frame))
             }
             other => write!(f, "-> {other:?}"),
         }
@@ -202,6 +202,9 @@ impl World {
             _ => {}
         }
         self.note_of(process, format_args!("{}", Brief(&input)));
+        if let Input::Message { frame, .. } = &input {
+            self.trace.detail(|| crate::decode::words(frame));
+        }
         let now = self[process].clock(self.now);
         self[process].machine.handle(now, input);
         self.drain_outputs(process);
@@ -215,6 +218,9 @@ impl World {
                 return self.violate(format!("{} orders without end", self[process]));
             }
             self.note_of(process, format_args!("{}", Brief(&output)));
+            if let Output::Send { frame, .. } = &output {
+                self.trace.detail(|| crate::decode::words(frame));
+            }
             self.carry_out(process, output);
             match &mut self[process].crash_after {
                 Some((0, told)) => {
@@ -283,16 +289,17 @@ impl World {
     }
 
     fn on_place(&mut self, process: ProcessId, name: Name, placement: Option<Placement>) {
-        self.oracle.copies.changes += 1;
+        if self[process].places.get(&name) != placement.as_ref() {
+            self.oracle.copies.changes += 1;
+        }
         match placement {
             Some(placement) => {
+                if placement.holder.is_none() {
+                    self.oracle.copies.vacant(&name, placement.epoch);
+                }
                 self[process].places.insert(name, placement);
             }
-            None => {
-                if self[process].places.remove(&name).is_none() {
-                    self.violate(format!("{} forgets {name}, which it never knew", self[process]));
-                }
-            }
+            None => drop(self[process].places.remove(&name)), // a removal may come before what it removes
         }
     }
 

@@ -29,10 +29,11 @@ impl World {
         }
     }
 
-    /// Safety at every start: the epoch is new and, while members are right about each other, the highest.
+    /// Safety at every start: the epoch is new, and above those that are known.
     pub fn check_start(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
-        let (life, strict) = (self[process].life, self.oracle.is_strict());
-        if let Err(why) = self.oracle.copies.ordered(name, epoch, life, strict) {
+        let (life, is_whole) = (self[process].life, self.oracle.is_strict());
+        let known = self[process].places.get(name).map(|placement| placement.epoch);
+        if let Err(why) = self.oracle.copies.ordered(name, epoch, life, known, is_whole) {
             self.violate(why);
         }
     }
@@ -67,7 +68,7 @@ impl World {
         }
         let allowed = BYTES_AT_REST * span.as_secs() * (before.len() as u64).max(2);
         for (process, bytes) in sent(self) {
-            let bytes = bytes - before[&process];
+            let bytes = bytes - before.get(&process).copied().unwrap_or_default();
             if bytes > allowed {
                 self.violate(format!(
                     "{} sends {bytes} bytes in {span:?} at rest, at most {allowed} are allowed",
@@ -115,6 +116,11 @@ impl World {
             if self[process].formed.is_none() {
                 return Ok(Some(format!("{} is not up", self[process])));
             }
+        }
+        if let Some(name) =
+            self.oracle.names.iter().find_map(|(name, history)| history.is_open().then_some(name))
+        {
+            return Ok(Some(format!("a call to register or remove {name} is not answered")));
         }
         if let Some(problem) = self.different_views(&running)? {
             return Ok(Some(problem));

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use skep_core::Instant;
 
 /// How many lines are kept.
-const KEPT: usize = 4000;
+const KEPT: usize = 40_000;
 
 /// The record of a run.
 #[derive(Default)]
@@ -36,6 +36,16 @@ impl Trace {
                 micros / 1_000_000,
                 micros % 1_000_000
             ));
+        }
+    }
+
+    /// Adds words to the last line, which the hash does not need.
+    pub fn detail(&mut self, words: impl FnOnce() -> String) {
+        if self.words
+            && let Some(line) = self.lines.back_mut()
+        {
+            line.push_str(" = ");
+            line.push_str(&words());
         }
     }
 

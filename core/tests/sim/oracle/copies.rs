@@ -22,6 +22,10 @@ struct Starts {
     /// Who started which epoch, and whether it came to run.
     epochs: BTreeMap<Epoch, (Life, bool)>,
     active: BTreeSet<(ProcessId, Epoch)>,
+    /// The last that a caller was told of.
+    told: Option<Epoch>,
+    /// Epochs of records that say that nobody runs it for now.
+    vacancies: BTreeSet<Epoch>,
     /// A copy that cannot be stopped was given up.
     has_stuck: bool,
     /// Ends that ask for another start.
@@ -29,21 +33,30 @@ struct Starts {
 }
 
 impl Copies {
-    /// An order to start.
+    /// An order to start. `known` is the last epoch of that name that the host knows.
     ///
     /// # Errors
-    /// What is wrong with its epoch. Callers of strict runs also want them to rise.
-    pub fn ordered(&mut self, name: &Name, epoch: Epoch, life: Life, must_rise: bool) -> Result<(), String> {
+    /// What is wrong with its epoch. While members are right about each other it must also be above all that
+    /// ran, and above all that callers were told of.
+    pub fn ordered(
+        &mut self,
+        name: &Name,
+        epoch: Epoch,
+        life: Life,
+        known: Option<Epoch>,
+        is_whole: bool,
+    ) -> Result<(), String> {
         self.changes += 1;
         let starts = self.names.entry(name.clone()).or_default();
-        // A start that never came to run was seen by nobody, and may be in nobody's causal past.
-        let last = starts.epochs.iter().rev().find(|(_, (_, ran))| *ran).map(|(&last, &(by, _))| (last, by));
+        // a start that never came to run was seen by nobody, and may be in nobody's causal past
+        let ran = starts.epochs.iter().rev().find(|(_, (_, ran))| *ran).map(|(&last, _)| last);
         if let Some((by, _)) = starts.epochs.insert(epoch, (life, false)) {
             return Err(format!("{name} starts with epoch {epoch} on life {life}, which life {by} had"));
         }
-        match last {
-            Some((last, by)) if must_rise && last > epoch => {
-                Err(format!("{name} starts with epoch {epoch} after {last}, which life {by} had"))
+        let floor = known.max(starts.told.max(ran).filter(|_| is_whole));
+        match floor {
+            Some(floor) if floor >= epoch => {
+                Err(format!("{name} starts with epoch {epoch} on life {life} after {floor}"))
             }
             Some(_) | None => Ok(()),
         }
@@ -70,6 +83,11 @@ impl Copies {
         self.names.entry(name.clone()).or_default().ends += 1;
     }
 
+    /// A node says that the name is registered and runs nowhere.
+    pub fn vacant(&mut self, name: &Name, epoch: Epoch) {
+        self.names.entry(name.clone()).or_default().vacancies.insert(epoch);
+    }
+
     pub fn stuck(&mut self, name: &Name) {
         self.names.entry(name.clone()).or_default().has_stuck = true;
     }
@@ -89,7 +107,8 @@ impl Copies {
 
     /// What a caller was told must have been so once: that start ran, on that life.
     pub fn check_registration(&self, name: &Name, told: &Registration) -> Result<(), String> {
-        if told.attached {
+        let is_vacant = self.names.get(name).is_some_and(|starts| starts.vacancies.contains(&told.epoch));
+        if told.attached || is_vacant {
             return Ok(());
         }
         match self.names.get(name).and_then(|starts| starts.epochs.get(&told.epoch)) {

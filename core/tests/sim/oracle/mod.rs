@@ -402,9 +402,7 @@ impl History {
         self.removing.remove(&call);
         match result {
             Ok(()) => {
-                if whole && self.is_absent_throughout(asked.since) {
-                    return Err("nobody has it, but a caller hears that it is removed".to_owned());
-                }
+                // a retry that finds nothing may say so too: an earlier try may have removed it
                 self.belief = if whole && !self.may_be_registered_since(asked.since) {
                     Belief::Absent { since: now }
                 } else {
