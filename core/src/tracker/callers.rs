@@ -176,8 +176,11 @@ impl Machine {
     /// This life is over.
     pub(crate) fn fail_all_callers(&mut self) {
         for (_, caller) in core::mem::take(&mut self.callers.waiting) {
+            let is_sent = caller.tries > 0; // then it may still be granted: `Leaving` would say that it is not
             let reply = match caller.wish {
+                Wish::Register(_) if is_sent => Reply::Registered(Err(RegisterError::Timeout)),
                 Wish::Register(_) => Reply::Registered(Err(RegisterError::Leaving)),
+                Wish::Unregister if is_sent => Reply::Unregistered(Err(UnregisterError::Timeout)),
                 Wish::Unregister => Reply::Unregistered(Err(UnregisterError::Leaving)),
                 Wish::Locate => Reply::Located(Err(LookupError::Leaving)),
             };

@@ -8,3 +8,14 @@ pub(crate) mod message;
 pub use frame::{Deframer, FIRST_BULK_KIND, FIRST_CALL_KIND, Frame, HEADER, Lane, MAX_FRAME};
 pub use hello::{Hello, MAX_HELLO, WIRE_MAX, WIRE_MIN};
 pub(crate) use list::List;
+
+/// A frame in words, for the trace of the simulator.
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub fn describe(frame: &Frame) -> alloc::string::String {
+    match message::Message::decode(frame) {
+        Ok(Some(message)) => alloc::format!("{message:?}"),
+        Ok(None) => alloc::format!("unknown kind {:#06x}", frame.kind),
+        Err(error) => alloc::format!("{error}"),
+    }
+}
