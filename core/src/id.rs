@@ -46,6 +46,12 @@ macro_rules! text {
             }
         }
 
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl core::borrow::Borrow<str> for $type {
             fn borrow(&self) -> &str {
                 &self.0

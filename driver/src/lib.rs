@@ -5,6 +5,8 @@
 
 mod builder;
 mod calls;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod discovery;
 mod engine;
 mod events;
