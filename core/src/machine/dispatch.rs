@@ -87,6 +87,7 @@ impl Machine {
             return; // it was closed while this was under way
         };
         link.heard = self.now;
+        link.asked = None;
         let life = link.peer.life;
         self.counters.messages_received += 1;
         self.counters.bytes_received += frame.wire_len() as u64;

@@ -85,6 +85,12 @@ impl Machine {
                 }
             }
             Settled::Loses => {
+                // The peer dialled, so it may have lost the old one, of which we alone hold an end.
+                let old = self.links.to(self.links.get(id).expect("it was just judged").peer.life);
+                if let Some(old) = old {
+                    let seq = self.detector.next_seq();
+                    self.ping(old, seq);
+                }
                 if !self.broken(Mutant::DuplicateLinkKept) {
                     self.close(id, Refusal::Duplicate);
                 }

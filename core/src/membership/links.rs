@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::event::Way;
 use crate::id::{Address, Life, LinkId};
@@ -16,6 +17,8 @@ pub(crate) struct Link {
     pub(crate) way: Way,
     /// When bytes last came.
     pub(crate) heard: Instant,
+    /// Since when a ping waits for any answer.
+    pub(crate) asked: Option<Instant>,
     /// How far the peer has each log, as it last said; `None` before its greeting.
     pub(crate) theirs: Option<BTreeMap<Life, u64>>,
     /// What it had at its greeting: what a joining node waits for.
@@ -73,6 +76,7 @@ impl Links {
             peer,
             way,
             heard: now,
+            asked: None,
             theirs: None,
             greeted: BTreeMap::new(),
             sent: 0,
@@ -135,6 +139,17 @@ impl Links {
     /// The lives that have a link, in order, with it.
     pub(crate) fn serving(&self) -> impl Iterator<Item = (Life, LinkId)> + '_ {
         self.serving.iter().map(|(&life, &id)| (life, id))
+    }
+
+    /// Links on which a ping has waited since before `then`.
+    pub(crate) fn silent_since(&self, then: Instant) -> Vec<LinkId> {
+        let silent = self.links.iter().filter(|(_, link)| link.asked.is_some_and(|asked| asked < then));
+        silent.map(|(&id, _)| id).collect()
+    }
+
+    /// What was asked before does not count.
+    pub(crate) fn forget_questions(&mut self) {
+        self.links.values_mut().for_each(|link| link.asked = None);
     }
 
     /// Links that wait for a decision.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::detector::{Errand, Probe, observers};
 use super::{Announced, Health};
+use crate::error::Refusal;
 use crate::event::Event;
 use crate::id::{Life, LinkId};
 use crate::machine::Machine;
@@ -35,6 +36,7 @@ impl Machine {
 
     pub(crate) fn on_probe_timer(&mut self) {
         self.timers.set(self.now + self.config.detection.probe_interval, Timer::Probe);
+        self.close_silent_links();
         let idle = self.detector.subjects.iter().filter(|(_, probe)| **probe == Probe::Idle);
         for subject in idle.map(|(&life, _)| life).collect::<Vec<_>>() {
             let seq = self.detector.next_seq();
@@ -50,6 +52,17 @@ impl Machine {
         }
     }
 
+    /// A link that is open at one end only would never tell; a fresh one says who is there.
+    fn close_silent_links(&mut self) {
+        let patience = self.config.detection.bound() * self.detector.patience();
+        let born = self.born;
+        let then =
+            Instant::from_nanos(self.now.as_nanos().saturating_sub(patience.as_nanos() as u64)).max(born);
+        for link in self.links.silent_since(then) {
+            self.close(link, Refusal::Stalled);
+        }
+    }
+
     fn set_probe(&mut self, subject: Life, probe: Probe) {
         if let Some(current) = self.detector.subjects.get_mut(&subject) {
             *current = probe;
@@ -58,6 +71,10 @@ impl Machine {
 
     pub(crate) fn ping(&mut self, link: LinkId, seq: u64) {
         let (records_hash, positions_hash) = self.hashes();
+        let now = self.now;
+        if let Some(link) = self.links.get_mut(link) {
+            link.asked.get_or_insert(now);
+        }
         self.send(link, Ping { seq, records_hash, positions_hash });
     }
 
@@ -266,6 +283,7 @@ impl Machine {
         let suspicion = detection.suspicion;
         self.detector.doubt();
         self.detector.forget_probes();
+        self.links.forget_questions();
         let now = self.now;
         self.detector.suspects.values_mut().for_each(|(_, until)| *until = (*until).max(now + suspicion));
         self.detector.inquiries.values_mut().for_each(|inquiry| inquiry.asked = now);
