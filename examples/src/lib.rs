@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod commands;
 pub mod events;
+pub mod floor;
 pub mod logging;
 pub mod options;
 pub mod page;
