@@ -18,6 +18,7 @@ mod mail;
 mod memory;
 mod node;
 mod runtime;
+pub mod signals;
 #[cfg(feature = "sim")]
 mod sim;
 mod sources;
