@@ -1,5 +1,7 @@
 //! A record of the registry: one registration's latest state.
 
+use core::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Placement, WorkerSpec};
@@ -56,9 +58,11 @@ impl Entry {
         (!self.is_live(), self.epoch) > (!other.is_live(), other.epoch)
     }
 
-    /// Which of two registrations of one name stands: the higher.
-    pub(crate) fn rank(&self) -> (Epoch, Dot) {
-        (self.epoch, self.dot)
+    /// Which of two registrations of one name stands: the one with the lower dot. Not the later epoch: epochs
+    /// go on rising on both sides of a cut, and two nodes with half the news each would end one registration
+    /// each. A dot never changes, so that all end the same one, whenever they hear of the other.
+    pub(crate) fn rank(&self) -> Reverse<Dot> {
+        Reverse(self.dot)
     }
 
     /// For the look-up map. `None` if it does not stand.

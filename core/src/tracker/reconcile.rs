@@ -78,12 +78,9 @@ impl Machine {
         let ended =
             worker.dot.is_some_and(|dot| self.registry.entry(dot).is_none_or(|entry| !entry.is_live()));
         let why = match winner {
+            Some(entry) if worker.dot.is_some_and(|dot| dot != entry.dot) => StopReason::Conflict,
             Some(entry) if entry.epoch > worker.epoch && !self.config.broken(Mutant::SupersededRunsOn) => {
-                if worker.dot.is_some_and(|dot| dot != entry.dot) {
-                    StopReason::Conflict
-                } else {
-                    StopReason::Superseded
-                }
+                StopReason::Superseded
             }
             Some(_) | None if ended => StopReason::Unregistered,
             Some(_) | None => return, // a start that its arbiter has yet to record
