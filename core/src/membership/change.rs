@@ -99,7 +99,7 @@ impl Machine {
     fn on_member_down(&mut self, record: &Record, was_in_ring: bool) {
         let (life, node) = (record.life, record.node.clone());
         self.detector.inquiries.remove(&life);
-        self.answer_errands(life, false);
+        self.fail_errands(life);
         if matches!(record.announced, Announced::Left) || record.health == Health::Replaced {
             self.book.release(life);
         }

@@ -57,7 +57,10 @@ pub(crate) struct Inquiry {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Errand {
     pub(crate) asker: Life,
+    /// The asker's number.
     pub(crate) seq: u64,
+    /// Ours, on the ping that the subject must answer.
+    pub(crate) ping: u64,
 }
 
 impl Detector {

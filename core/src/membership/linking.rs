@@ -178,7 +178,7 @@ impl Machine {
     /// There is no link to this life any more.
     fn on_unlinked(&mut self, life: Life) {
         self.dial_again = true;
-        self.answer_errands(life, false);
+        self.fail_errands(life);
         self.witness_is_gone(life);
         self.replication.drop_pulls(life);
         self.callers_lost(life);

@@ -85,7 +85,25 @@ impl Machine {
     }
 
     pub(crate) fn on_pong(&mut self, link: LinkId, pong: Pong) {
+        if let Some(life) = self.links.get(link).map(|link| link.peer.life) {
+            self.on_sign_of_life(life, pong.seq);
+        }
         self.compare(link, pong.records_hash, pong.positions_hash);
+    }
+
+    /// It answered this ping: what was on its way when it was asked would prove nothing, it may have died since.
+    fn on_sign_of_life(&mut self, life: Life, ping: u64) {
+        if self.detector.inquiries.get(&life).is_some_and(|inquiry| inquiry.seq <= ping) {
+            self.on_witnessed(life, self.me);
+        }
+        let Some(errands) = self.detector.errands.get_mut(&life) else {
+            return;
+        };
+        let answered: Vec<Errand> = errands.iter().filter(|errand| errand.ping <= ping).cloned().collect();
+        errands.retain(|errand| errand.ping > ping);
+        for errand in answered {
+            self.send_to(errand.asker, PongFor { seq: errand.seq, subject: life, heard: true });
+        }
     }
 
     fn hashes(&self) -> (u64, u128) {
@@ -127,8 +145,6 @@ impl Machine {
             *probe = Probe::Idle;
             self.detector.trust();
         }
-        self.answer_errands(life, true);
-        self.on_witnessed(life, self.me);
     }
 
     pub(crate) fn on_probe_timeout(&mut self, subject: Life) {
@@ -208,12 +224,12 @@ impl Machine {
             self.send_to(asker, PongFor { seq, subject, heard: subject == self.me });
             return;
         };
+        let ping = self.detector.next_seq();
         let errands = self.detector.errands.entry(subject).or_default();
         if errands.len() >= self.config.max_members {
             return; // the asker takes silence for an answer
         }
-        errands.push(Errand { asker, seq });
-        let ping = self.detector.next_seq();
+        errands.push(Errand { asker, seq, ping });
         self.ping(link, ping);
         let wait = self.config.detection.probe_timeout * 3 / 4; // the answer must be there before the asker gives up
         self.timers.set(self.now + wait, Timer::Errand(subject, seq));
@@ -230,9 +246,10 @@ impl Machine {
         }
     }
 
-    pub(crate) fn answer_errands(&mut self, subject: Life, heard: bool) {
+    /// There is nobody to ask any more.
+    pub(crate) fn fail_errands(&mut self, subject: Life) {
         for errand in self.detector.errands.remove(&subject).unwrap_or_default() {
-            self.send_to(errand.asker, PongFor { seq: errand.seq, subject, heard });
+            self.send_to(errand.asker, PongFor { seq: errand.seq, subject, heard: false });
         }
     }
 

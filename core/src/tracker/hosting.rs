@@ -19,7 +19,9 @@ impl Machine {
         self.registry.witness(order.epoch);
         let slot = self.ring.slot_of(&order.name);
         let stale = self.ring.owner(slot) != Some(from) && !self.broken(Mutant::OldOrdersAccepted);
-        if stale || !self.ring.contains(self.me) {
+        // an order that was made in ignorance of a later start
+        let outdated = self.registry.winner(&order.name).is_some_and(|entry| entry.epoch > order.epoch);
+        if stale || outdated || !self.ring.contains(self.me) {
             self.report_progress(from, &order, Progress::Refused);
             return;
         }

@@ -69,7 +69,10 @@ impl Machine {
         };
         let (dot, tried, failures) = (*dot, tried.clone(), *failures);
         let matter = self.desk.matters.remove(name).expect("it was just found");
-        self.begin_takeover(name, dot, tried, failures.saturating_add(1));
+        // meanwhile a record may have come of someone who runs it
+        if self.registry.entry(dot).is_some_and(|entry| self.is_vacant(entry)) {
+            self.begin_takeover(name, dot, tried, failures.saturating_add(1));
+        }
         match self.desk.matters.get_mut(name) {
             Some(current) => current.waiters.extend(matter.waiters),
             None => self.serve(name, matter.waiters),

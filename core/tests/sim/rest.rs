@@ -14,8 +14,9 @@ use crate::world::{ProcessId, Violation, World};
 /// Within this time after the last trouble a cluster is at rest.
 pub const CONVERGES_WITHIN: Duration = Duration::from_secs(25);
 
-/// A node at rest sends each other node at most this many bytes in a second.
-pub const BYTES_AT_REST: u64 = 1500;
+/// A node at rest sends each other node at most this many bytes in a fifth of the detection time: about a probe
+/// and a digest, whatever the number of names.
+pub const BYTES_AT_REST: u64 = 300;
 
 impl World {
     /// Safety at every step: never two active copies, while members are right about each other.
@@ -66,7 +67,8 @@ impl World {
         if self.oracle.copies.changes != changes {
             self.violate("a cluster at rest starts, stops or moves workers".to_owned());
         }
-        let allowed = BYTES_AT_REST * span.as_secs() * (before.len() as u64).max(2);
+        let rounds = span.as_nanos() / (self.settings.detection / 5).as_nanos();
+        let allowed = BYTES_AT_REST * rounds as u64 * (before.len() as u64).max(2);
         for (process, bytes) in sent(self) {
             let bytes = bytes - before.get(&process).copied().unwrap_or_default();
             if bytes > allowed {

@@ -62,7 +62,8 @@ fn draw(seed: u64) -> (Settings, Plan) {
         2 => (millis(1), millis(8)),
         _ => (Duration::from_micros(100), millis(if strict { 15 } else { 50 })),
     };
-    let detection = millis([500, 1000, 1000, 2000][random.below(4)]);
+    // an answer takes up to four latencies when it is asked for by way of another member
+    let detection = millis([500, 1000, 1000, 2000][random.below(4)]).max(latency.1 * 30);
     let all: &[&[Fault]] = if strict { &[Fault::HONEST] } else { &[Fault::HONEST, Fault::HARSH] };
     let mut faults: Vec<Fault> = all.concat().into_iter().filter(|_| random.percent(40)).collect();
     if faults.is_empty() {
