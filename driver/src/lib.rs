@@ -41,6 +41,7 @@ pub use runtime::Runtime;
 pub use sim::SimRuntime;
 pub use skep_core as core;
 pub use skep_core::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
+pub use skep_core::event::Event;
 pub use skep_core::supervisor::{Restart, RestartPolicy};
 pub use status::Ending;
 pub use worker::{

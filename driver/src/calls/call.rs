@@ -60,7 +60,8 @@ impl Router {
                 Again::NoWay => None,
                 Again::Refused(_) => Some(self.platform.sleep(pause)),
             };
-            if wait(&ticket, watch, paused).await == Waited::Expired {
+            let waited = wait(&ticket, watch, paused).await;
+            if waited == Waited::Expired || self.platform.now() >= deadline {
                 return Err(match again {
                     Again::Refused(Undelivered::Overloaded) => CallError::Overloaded,
                     Again::Refused(_) | Again::NoWay => CallError::Timeout { handled: Handled::No },
@@ -122,6 +123,10 @@ impl Router {
             }
             Outcome::Undelivered(Undelivered::UnknownMessage) => Err(CallError::UnknownMessage),
             Outcome::Undelivered(Undelivered::BadMessage) => Err(CallError::BadMessage),
+            Outcome::Returned(returned) => {
+                *message = returned.downcast().ok().map(|returned| *returned);
+                Ok(Err(Again::NoWay))
+            }
             Outcome::Failed(handled) => Err(CallError::WorkerFailed { handled }),
             Outcome::ReplyTooLarge => Err(CallError::ReplyTooLarge),
             Outcome::LinkLost => Err(CallError::LinkLost),

@@ -49,6 +49,8 @@ pub(crate) enum Outcome {
     /// With the answer's bytes, from this offset on.
     Encoded(Vec<u8>, usize),
     Undelivered(Undelivered),
+    /// With the message itself, as the worker here ended before it took it.
+    Returned(Box<dyn Any + Send>),
     Failed(Handled),
     ReplyTooLarge,
     LinkLost,

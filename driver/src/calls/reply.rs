@@ -1,5 +1,6 @@
 //! The way back to a caller, on this node or on another. Whoever drops it unused has failed.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -76,6 +77,17 @@ impl ReplyPath {
             To::Nobody => {}
             To::Here { pending, key } => pending.finish(key, Outcome::Undelivered(why)),
             To::There { links, link, call } => tell(&links, &link, call, Answered::Undelivered(why)),
+        }
+    }
+
+    /// The worker ended before it took the message: the caller has it again, and may try its next start.
+    pub(crate) fn give_back(mut self, message: impl Any + Send) {
+        match std::mem::replace(&mut self.to, To::Nobody) {
+            To::Nobody => {}
+            To::Here { pending, key } => pending.finish(key, Outcome::Returned(Box::new(message))),
+            To::There { links, link, call } => {
+                tell(&links, &link, call, Answered::Undelivered(Undelivered::NotHere));
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) trait Delivery: Send + Sync {
     /// Takes a call that came from another node.
     fn deliver(&self, id: MessageId, bytes: &[u8], reply: ReplyPath) -> Result<(), (Undelivered, ReplyPath)>;
 
-    /// Nothing is taken any more, and what waits is dropped: its callers hear that it was not handled.
+    /// Nothing is taken any more, and what waits goes back to its callers.
     fn close(&self);
 }
 
@@ -115,7 +115,7 @@ impl<S: MessageSet> Delivery for Mailbox<S> {
         let state = self.state();
         if !state.open {
             drop(state);
-            drop(call); // which tells its caller that it was not handled
+            S::give_back(call);
             return Ok(());
         }
         self.put(state, call); // one more for each link at most, if others were faster
@@ -130,6 +130,6 @@ impl<S: MessageSet> Delivery for Mailbox<S> {
         wakers.extend(state.receiver.take());
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        drop(calls);
+        calls.into_iter().for_each(S::give_back);
     }
 }

@@ -23,6 +23,10 @@ pub trait MessageSet: Send + 'static {
     #[doc(hidden)]
     fn adopt(call: &mut dyn Any) -> Option<Self::Received>;
 
+    /// Gives a call that nobody took back to its caller.
+    #[doc(hidden)]
+    fn give_back(received: Self::Received);
+
     /// Decodes one that came from another node.
     #[doc(hidden)]
     fn decode(
@@ -59,6 +63,10 @@ impl MessageSet for () {
         None
     }
 
+    fn give_back(received: OneOf0) {
+        match received {}
+    }
+
     fn decode(_id: MessageId, _bytes: &[u8], reply: ReplyPath) -> Result<OneOf0, (Undelivered, ReplyPath)> {
         Err((Undelivered::UnknownMessage, reply))
     }
@@ -91,6 +99,12 @@ macro_rules! tuple {
                     return call.take().map($one_of::$variant);
                 })+
                 None
+            }
+
+            fn give_back(received: Self::Received) {
+                match received {
+                    $($one_of::$variant(call) => call.reply.path.give_back(call.message),)+
+                }
             }
 
             fn decode(

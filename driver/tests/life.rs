@@ -1,0 +1,169 @@
+//! The life of nodes: up, leaving, dropped, refused, found by a source.
+#![cfg(feature = "sim")]
+
+mod support;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::future::join;
+use skep::core::event::{Event, Evidence, Observation, Status};
+use skep::core::id::Source;
+use skep::discovery::{Announced, Discovery, ObservationSink};
+use skep::transport::BindError;
+use skep::{Ending, NodeBuilder, NodeEnded, RegisterError, Runtime, SimRuntime, StartError};
+use support::{Begin, Echo, MILLI, PATIENCE, Say, World, address, event, name_owned_by};
+
+fn down(event: &Event) -> Option<Evidence> {
+    match event {
+        Event::MemberDown { evidence, .. } => Some(*evidence),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_node_whose_last_user_dropped_it_leaves_and_is_taken_over() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b) = world.pair().await;
+        let name = name_owned_by(&a).await;
+        a.register::<Echo>(&name, Begin::Stubborn, PATIENCE).await.expect("it starts");
+        let mut events = b.events();
+        let dropped = world.runtime.now();
+        drop(a.clone()); // a clone is not the last
+        drop(a);
+        assert_eq!(event(&mut events, down).await, Evidence::Left);
+        let said = b.call(&name, Say("mine".into()), PATIENCE).await;
+        assert_eq!(said.as_deref(), Ok("b says mine"));
+        assert!(world.runtime.now() - dropped < Duration::from_secs(2), "although it was stubborn");
+    });
+}
+
+#[test]
+fn who_asks_a_node_that_has_ended_is_told() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let mut events = a.events();
+        a.leave(PATIENCE).await;
+        assert_eq!(a.ended().await, Ending::Left);
+        assert_eq!(a.up().await, Err(Ending::Left));
+        assert_eq!(a.members().await, Err(NodeEnded));
+        assert_eq!(a.workers().await, Err(NodeEnded));
+        assert_eq!(a.register::<Echo>("n", Begin::Well, PATIENCE).await, Err(RegisterError::Leaving));
+        assert!(matches!(a.attach::<()>("n", PATIENCE).await, Err(RegisterError::Leaving)));
+        assert_eq!(a.drain(PATIENCE).await, Ok(0));
+        a.leave(PATIENCE).await;
+        while events.next().await.is_some() {}
+        world.start("a").await; // and its address is free
+    });
+}
+
+#[test]
+fn a_drained_node_owns_nothing_and_stays_a_member() {
+    let world = World::new(2);
+    world.runtime.run(async {
+        let (a, b) = world.pair().await;
+        for n in 0..20 {
+            a.register::<Echo>(format!("n-{n}"), Begin::Well, PATIENCE).await.expect("it starts");
+        }
+        let here = a.workers().await.expect("the node runs").len();
+        assert!(here > 0, "some of 20 are here");
+        assert_eq!(a.drain(PATIENCE).await, Ok(here));
+        assert_eq!(a.workers().await, Ok(vec![]));
+        for n in 0..20 {
+            let said = a.call(format!("n-{n}"), Say("moved".into()), PATIENCE).await;
+            assert_eq!(said.as_deref(), Ok("b says moved"));
+        }
+        let members = b.members().await.expect("the node runs");
+        let leaving = members.iter().find(|member| member.node == *a.name()).expect("it is known");
+        assert_eq!(leaving.status, Status::Leaving);
+    });
+}
+
+#[test]
+fn mistakes_are_told_at_start_in_the_order_in_which_they_were_made() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let twice = world.builder("a").worker::<Echo>().worker::<Echo>().role("").start().await;
+        assert!(matches!(twice, Err(StartError::DuplicateKind(kind)) if kind.as_str() == "echo"));
+        let role = world.builder("a").role("").start().await;
+        assert!(matches!(role, Err(StartError::BadText { what: "role", .. })));
+        let nameless = NodeBuilder::new("", world.runtime.clone(), world.network.at(address("x")));
+        assert!(matches!(nameless.start().await, Err(StartError::BadText { what: "name", .. })));
+        assert!(matches!(world.builder("a").weight(0).start().await, Err(StartError::Config(_))));
+        let first = world.start("a").await;
+        let second = world.builder("a").start().await;
+        assert_eq!(second.map(|_| ()), Err(StartError::Bind(BindError::InUse("a".into()))));
+        drop(first);
+    });
+}
+
+/// Says one address, and counts how often it runs.
+struct Counted {
+    running: Arc<AtomicU32>,
+    started: Arc<AtomicU32>,
+}
+
+struct Runs(Arc<AtomicU32>);
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Discovery<SimRuntime> for Counted {
+    fn source(&self) -> Source {
+        Source::new("counted").expect("a good name")
+    }
+
+    async fn run(&mut self, _: SimRuntime, me: Announced, mut sink: ObservationSink) {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        self.running.fetch_add(1, Ordering::SeqCst);
+        let _runs = Runs(self.running.clone());
+        assert_eq!(me.node.as_str(), "x");
+        sink.observe(Observation::Upsert(address("a"))).await;
+        pending().await
+    }
+}
+
+#[test]
+fn a_source_finds_peers_and_is_dropped_when_the_node_drains() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let (running, started) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let source = Counted { running: running.clone(), started: started.clone() };
+        let transport = world.network.at(address("x"));
+        let x = NodeBuilder::new("x", world.runtime.clone(), transport).discover(source).start();
+        let x = x.await.expect("the node starts");
+        world.until("they meet", async || a.members().await.is_ok_and(|members| members.len() == 2)).await;
+        assert_eq!(running.load(Ordering::SeqCst), 1);
+        x.drain(PATIENCE).await.expect("there is nothing to give away");
+        world.until("it is dropped", async || running.load(Ordering::SeqCst) == 0).await;
+        assert_eq!(started.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn run_ends_when_it_is_told_and_gives_its_workers_away() {
+    let world = World::new(4);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let told = world.runtime.sleep_until(world.runtime.now() + MILLI * 500);
+        let running = world.builder("b").worker::<Echo>().until(told).run();
+        let working = async {
+            world.until("b is up", async || a.members().await.is_ok_and(|members| members.len() == 2)).await;
+            for n in 0..20 {
+                a.register::<Echo>(format!("n-{n}"), Begin::Well, PATIENCE).await.expect("it starts");
+            }
+            assert!(a.workers().await.expect("the node runs").len() < 20, "some of 20 are there");
+        };
+        let (ended, ()) = join(running, working).await;
+        assert_eq!(ended, Ok(()));
+        world.until("all are here", async || a.workers().await.is_ok_and(|here| here.len() == 20)).await;
+    });
+}

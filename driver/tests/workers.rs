@@ -1,0 +1,180 @@
+//! How workers start, end and are stopped: virtual time, whole nodes.
+#![cfg(feature = "sim")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use skep::core::event::{EndReason, Event, Exit, StartReason, Stopped};
+use skep::core::id::{Payload, Reason};
+use skep::{RegisterError, Runtime, Stopping};
+use support::{Begin, Echo, End, MILLI, PATIENCE, Say, World, event};
+
+fn stopped(event: &Event) -> Option<EndReason> {
+    match event {
+        Event::Stopped { why, .. } => Some(why.clone()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_worker_that_ignores_its_stop_is_aborted_after_the_grace() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let mut events = a.events();
+        a.register::<Echo>("n", Begin::Stubborn, PATIENCE).await.expect("it starts");
+        let told = world.runtime.now();
+        assert_eq!(a.unregister("n", PATIENCE).await, Ok(()));
+        let why = event(&mut events, stopped).await;
+        assert_eq!(why, EndReason::Ordered(Stopping::Unregistered, Stopped::ByForce));
+        let took = world.runtime.now() - told;
+        assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(6), "stopped after {took:?}");
+        assert_eq!(a.workers().await, Ok(vec![]));
+    });
+}
+
+#[test]
+fn a_kind_worker_stops_at_once() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let mut events = a.events();
+        a.register::<Echo>("n", Begin::Well, PATIENCE).await.expect("it starts");
+        let told = world.runtime.now();
+        assert_eq!(a.unregister("n", PATIENCE).await, Ok(()));
+        let why = event(&mut events, stopped).await;
+        assert_eq!(why, EndReason::Ordered(Stopping::Unregistered, Stopped::Kindly));
+        assert!(world.runtime.now() - told < MILLI * 10);
+    });
+}
+
+#[test]
+fn a_start_that_never_ends_ends_with_its_callers_patience() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let asked = world.runtime.now();
+        let registered = a.register::<Echo>("n", Begin::Never, MILLI * 500).await;
+        assert_eq!(registered, Err(RegisterError::Timeout));
+        assert_eq!(world.runtime.now() - asked, MILLI * 500);
+        world
+            .until("the name is free again", async || {
+                a.register::<Echo>("n", Begin::Well, PATIENCE).await.is_ok()
+            })
+            .await;
+        assert_eq!(a.workers().await.expect("the node runs").len(), 1);
+    });
+}
+
+#[test]
+fn a_start_that_panics_or_does_not_decode_is_told_to_the_caller() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let panicked = a.register::<Echo>("n", Begin::Panicking, PATIENCE).await;
+        let reason = Reason::new("panicked: this panic is part of a test");
+        assert_eq!(panicked, Err(RegisterError::StartFailed { reason }));
+        let garbage = Payload::new([99]).expect("it is short");
+        let undecoded = a.register_raw("n", "echo", garbage, PATIENCE).await;
+        let reason = Reason::new("its arguments do not decode as those of its kind");
+        assert_eq!(undecoded, Err(RegisterError::StartFailed { reason }));
+        assert_eq!(a.registered().await, Ok(vec![]));
+        assert_eq!(world.runtime.panics(), 0, "no panic of a worker reaches the runtime");
+    });
+}
+
+#[test]
+fn each_way_to_end_is_an_exit_and_leads_to_a_restart() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let mut events = a.events();
+        a.register::<Echo>("n", Begin::Well, PATIENCE).await.expect("it starts");
+        for (end, exit) in [
+            (End::Exit, Exit::Finished),
+            (End::Fail, Exit::Failed(Reason::new("it was told to fail"))),
+            (End::Panic, Exit::Failed(Reason::new("panicked: this panic is part of a test"))),
+        ] {
+            a.send("n", end).expect("it runs");
+            assert_eq!(event(&mut events, stopped).await, EndReason::Exited(exit));
+            let restarted = event(&mut events, |event| match event {
+                Event::Started { why, .. } => Some(*why),
+                _ => None,
+            });
+            assert_eq!(restarted.await, StartReason::Restart);
+            let said = a.call("n", Say("hello".into()), PATIENCE).await;
+            assert_eq!(said.as_deref(), Ok("a says hello"));
+        }
+    });
+}
+
+#[test]
+fn a_bad_name_and_long_arguments_are_refused_here() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        for name in ["", "tab\t", &"n".repeat(256)] {
+            let refused = a.register::<Echo>(name, Begin::Well, PATIENCE).await;
+            assert!(matches!(refused, Err(RegisterError::BadName(_))), "{name:?}: {refused:?}");
+        }
+        assert!(Payload::new(vec![0; Payload::MAX + 1]).is_err());
+        let unknown = a.register_raw("n", "", Payload::empty(), PATIENCE).await;
+        assert_eq!(unknown, Err(RegisterError::UnknownKind));
+    });
+}
+
+#[test]
+fn a_singleton_runs_on_one_node_and_on_another_after_a_kill() {
+    let world = World::new(3);
+    world.runtime.run(async {
+        let runs = ["a", "b"].map(|_| Arc::new(AtomicU32::new(0)));
+        let mut nodes = Vec::new();
+        for (name, runs) in ["a", "b"].into_iter().zip(&runs) {
+            let runs = runs.clone();
+            let builder = world.builder(name).singleton("cron", move |context| {
+                let runs = runs.clone();
+                async move {
+                    runs.fetch_add(1, Ordering::SeqCst);
+                    loop {
+                        context.sleep(Duration::from_secs(60)).await;
+                    }
+                }
+            });
+            nodes.push(builder.start().await.expect("the node starts"));
+        }
+        world
+            .until("the other knows", async || nodes.iter().all(|node| node.whereis("cron").is_some()))
+            .await;
+        let first = nodes[0].registration("cron").expect("it runs").node;
+        let counts = || runs.each_ref().map(|runs| runs.load(Ordering::SeqCst));
+        let (killed, left) = if first.as_str() == "a" { (0, 1) } else { (1, 0) };
+        assert_eq!((counts()[killed], counts()[left]), (1, 0));
+        world.network.kill(nodes[killed].address());
+        let at = world.runtime.now();
+        world.until("it runs on the other", async || counts()[left] == 1).await;
+        assert!(world.runtime.now() - at < MILLI * 100, "taken over after {:?}", world.runtime.now() - at);
+    });
+}
+
+#[test]
+fn a_closure_needs_no_more_than_its_context() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let node = world
+            .builder("a")
+            .singleton("cron", async |context| {
+                loop {
+                    context.sleep(Duration::from_secs(60)).await;
+                }
+            })
+            .singleton("once", async |_| {})
+            .start()
+            .await
+            .expect("the node starts");
+        world.until("what returns is freed", async || node.whereis("once").is_none()).await;
+        assert!(node.whereis("cron").is_some());
+    });
+}
