@@ -297,21 +297,21 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         Ok(node)
     }
 
-    /// Starts, runs until it is told to end, drains, leaves.
+    /// Starts, runs until it is told to end, drains, leaves. Told while it starts, it leaves once it has started.
     ///
     /// # Errors
     /// Why it did not start, or why it ended if it was not told to.
     pub async fn run(mut self) -> Result<(), Failure> {
-        let until = std::mem::replace(&mut self.until, pending().boxed());
-        let node = self.start().await?;
-        match select(until, pin!(node.ended())).await {
-            Either::Left(_) => {
-                node.leave(DRAIN_WITHIN).await;
-                Ok(())
-            }
-            Either::Right((Ending::Left, _)) => Ok(()),
-            Either::Right((ending, _)) => Err(ending.into()),
+        let mut until = std::mem::replace(&mut self.until, pending().boxed());
+        let (node, is_told) = match select(&mut until, pin!(self.start())).await {
+            Either::Left(((), start)) => (start.await?, true),
+            Either::Right((node, _)) => (node?, false),
+        };
+        if !is_told && let Either::Right((ending, _)) = select(until, pin!(node.ended())).await {
+            return if ending == Ending::Left { Ok(()) } else { Err(ending.into()) };
         }
+        node.leave(DRAIN_WITHIN).await;
+        Ok(())
     }
 
     fn code(mut self, kind: &str, code: Arc<dyn Code>) -> Self {
