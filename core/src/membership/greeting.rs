@@ -1,10 +1,12 @@
 //! The first words on a link, and when a joining node has heard enough to come up.
 
+use alloc::collections::BTreeMap;
+
 use super::links::Link;
 use super::{Announced, Health};
 use crate::error::Refusal;
 use crate::event::Event;
-use crate::id::LinkId;
+use crate::id::{Life, LinkId};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::timer::Timer;
@@ -28,15 +30,22 @@ impl Machine {
             self.close(id, Refusal::Full);
             return;
         }
-        let positions: alloc::collections::BTreeMap<_, _> = greet.positions.into_iter().collect();
+        self.on_first_positions(id, greet.positions.into_iter().collect());
+    }
+
+    /// The first that a peer says of its logs on a link: from here on ours is pushed to it.
+    pub(crate) fn on_first_positions(&mut self, id: LinkId, positions: BTreeMap<Life, u64>) {
         let ours = positions.get(&self.me).copied().unwrap_or(0).min(self.registry.position(self.me));
-        self.replication.on_acked(life, ours);
-        let link = self.links.get_mut(id).expect("it was just found");
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let life = link.peer.life;
         link.greeted = positions.clone();
         link.theirs = Some(positions);
         link.sent = ours;
         link.acked = ours;
         link.told = 0;
+        self.replication.on_acked(life, ours);
         self.progress_at = self.now;
         self.pull_again = true;
         self.on_contact(life);

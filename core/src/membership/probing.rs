@@ -175,13 +175,14 @@ impl Machine {
         if self.broken(Mutant::NoIndirectProbes) {
             others.clear();
         }
-        if others.is_empty() {
-            self.set_probe(subject, Probe::Idle);
-            self.suspect(subject);
-            return;
+        match others.len() as u64 {
+            0 => {
+                if let Some(link) = self.links.to(subject) {
+                    self.ping(link, seq); // nobody to ask: one answer may be late, two are not
+                }
+            }
+            count => others.rotate_left((self.random.next() % count) as usize),
         }
-        let first = (self.random.next() % others.len() as u64) as usize;
-        others.rotate_left(first);
         others.truncate(INDIRECT);
         self.set_probe(subject, Probe::Indirect { seq, sent: self.now, silent: others.len() as u32 });
         for other in others {

@@ -132,15 +132,15 @@ impl Machine {
         if reply.id.life != self.me {
             return;
         }
-        if let Verdict::Stale = reply.verdict {
-            let current =
-                self.callers.waiting.get(&reply.id.seq).is_some_and(|caller| caller.sent == Some(from));
-            if current {
-                self.lose_claim(reply.id.seq);
+        let asked = self.callers.waiting.get(&reply.id.seq).is_some_and(|caller| caller.sent == Some(from));
+        match reply.verdict {
+            Verdict::Stale if asked => self.lose_claim(reply.id.seq),
+            Verdict::Registered { .. } | Verdict::Unregistered { .. } => {
+                self.conclude_claim(reply.id.seq, reply.verdict);
             }
-            return;
+            verdict if asked => self.conclude_claim(reply.id.seq, verdict),
+            _ => {} // a former arbiter's no; the present one may say yes
         }
-        self.conclude_claim(reply.id.seq, reply.verdict);
     }
 
     /// We were the arbiter when we asked ourselves, and are no longer.

@@ -1,6 +1,6 @@
 //! How replicas become one: our own log pushed to all, the rest pulled from whoever has it.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::entry::{Entry, State};
@@ -152,10 +152,11 @@ impl Machine {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
+        let positions: BTreeMap<Life, u64> = digest.positions.into_iter().collect();
         let Some(theirs) = link.theirs.as_mut() else {
-            return; // its greeting will say the same
+            self.on_first_positions(id, positions); // its greeting was lost
+            return;
         };
-        let positions: alloc::collections::BTreeMap<Life, u64> = digest.positions.into_iter().collect();
         let ours = positions.get(&me).copied().unwrap_or(0).min(head);
         theirs.clone_from(&positions);
         if ours <= link.acked && ours < link.sent {

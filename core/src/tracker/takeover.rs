@@ -69,8 +69,10 @@ impl Machine {
         };
         let (dot, tried, failures) = (*dot, tried.clone(), *failures);
         let matter = self.desk.matters.remove(name).expect("it was just found");
-        // meanwhile a record may have come of someone who runs it
-        if self.registry.entry(dot).is_some_and(|entry| self.is_vacant(entry)) {
+        // Meanwhile a record may have come of someone who runs it.
+        let vacant =
+            self.registry.winner(name).is_some_and(|entry| entry.dot == dot && self.is_vacant(entry));
+        if vacant {
             self.begin_takeover(name, dot, tried, failures.saturating_add(1));
         }
         match self.desk.matters.get_mut(name) {
