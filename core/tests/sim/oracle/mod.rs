@@ -411,6 +411,9 @@ impl History {
                 self.removed = Some(now);
             }
             Err(UnregisterError::NotFound) => {
+                if !whole {
+                    self.perhaps_removed = Some(now); // an earlier try may wait in a node that stands still
+                }
                 if whole && self.is_registered_throughout(asked.since) {
                     return Err(
                         "it is registered, but a caller who removes it hears that it is not".to_owned()
