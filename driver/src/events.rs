@@ -73,6 +73,10 @@ impl Board {
         Events { board: self.clone(), next }
     }
 
+    pub(crate) fn reader_from_start(self: &Arc<Self>) -> Events {
+        Events { board: self.clone(), next: 0 }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
     }
@@ -136,6 +140,15 @@ mod tests {
         board.close();
         assert_eq!(events.next().now_or_never(), Some(Some(News::Event(formed(2)))));
         assert_eq!(events.next().now_or_never(), Some(None));
+    }
+
+    #[test]
+    fn a_reader_from_the_start_hears_what_was_before_it_came() {
+        let board = Arc::new(Board::new());
+        board.put_up(formed(1));
+        let mut events = board.reader_from_start();
+        assert_eq!(events.next().now_or_never(), Some(Some(News::Event(formed(1)))));
+        assert_eq!(events.next().now_or_never(), None);
     }
 
     #[test]

@@ -345,6 +345,12 @@ impl Node {
         self.shared.board.reader()
     }
 
+    /// What happened since the node's start, and then what happens: for who wants to see the members come that were
+    /// there before [`NodeBuilder::start`](crate::NodeBuilder::start) returned.
+    pub fn events_from_start(&self) -> Events {
+        self.shared.board.reader_from_start()
+    }
+
     /// Figures since the node's start.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -125,6 +125,11 @@ impl NodeProcess {
         self.ready["incarnation"].as_u64().unwrap_or_default()
     }
 
+    /// What it logs, if its command has a pipe for that; once.
+    pub fn log(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
+    }
+
     /// The process's id.
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -202,6 +207,21 @@ impl NodeProcess {
                 passed.push(told.line);
             }
             self.read(deadline, event).map_err(|trouble| trouble.after(&passed))?;
+        }
+    }
+
+    /// Waits until it says that `other` is up, and says when it did.
+    ///
+    /// # Errors
+    /// [`Trouble`] if it does not.
+    pub fn member_up(&mut self, other: &str) -> Result<Instant, Trouble> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let is_it = |told: &Told| told.line["event"] == "member_up" && told.line["node"] == other;
+            if let Some(at) = self.events.iter().position(is_it) {
+                return Ok(self.events.remove(at).expect("it was found there").at);
+            }
+            self.read(deadline, &format!("member_up {other}"))?;
         }
     }
 

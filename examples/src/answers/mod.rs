@@ -3,6 +3,7 @@
 mod text;
 
 use serde::Serialize;
+use skep::{Registered, Running};
 use skep_core::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
 use skep_core::event::{Counters, MemberView, Ownership, Registration, Status};
 
@@ -160,6 +161,10 @@ pub enum NotDone {
     TooLarge {
         reason: String,
     },
+    /// The name is between two holders, or the link to its holder is lost.
+    NotReachable {
+        reason: String,
+    },
     /// What it asks for is not built yet.
     NotSupported,
     UnknownCommand,
@@ -203,6 +208,36 @@ impl From<Registration> for Done {
             started: None,
             attached: found.attached.then_some(true),
         }
+    }
+}
+
+impl Done {
+    /// The same, saying whether this request started it.
+    pub fn with_started(self, now: bool) -> Self {
+        match self {
+            Self::Registered { node, incarnation, epoch, kind, attached, .. } => {
+                Self::Registered { node, incarnation, epoch, kind, started: Some(now), attached }
+            }
+            other => other,
+        }
+    }
+}
+
+impl From<Registered> for RegisteredName {
+    fn from(found: Registered) -> Self {
+        Self {
+            name: found.name.to_string(),
+            node: found.node.map(|node| node.to_string()),
+            epoch: found.epoch.0,
+            kind: found.kind.to_string(),
+            attached: found.attached,
+        }
+    }
+}
+
+impl From<Running> for RunningWorker {
+    fn from(worker: Running) -> Self {
+        Self { name: worker.name.to_string(), kind: worker.kind.to_string(), epoch: worker.epoch.0 }
     }
 }
 
@@ -268,6 +303,8 @@ impl From<RegisterError> for NotDone {
                 incarnation: holder.life.0,
                 epoch: holder.epoch.0,
             },
+            RegisterError::BadName(bad) => Self::BadName { reason: bad.to_string() },
+            RegisterError::BadArgs(bad) => Self::TooLarge { reason: format!("the argument {bad}") },
             RegisterError::UnknownKind => Self::UnknownKind,
             RegisterError::NoNodeAvailable => Self::NoNodeAvailable,
             RegisterError::StartFailed { reason } => Self::StartFailed { reason: reason.to_string() },

@@ -105,7 +105,9 @@ impl Display for NotDone {
             Self::Leaving => f.write_str("this node is leaving"),
             Self::NotSupported => f.write_str("not supported yet"),
             Self::UnknownCommand => f.write_str("no such command; try help"),
-            Self::BadCommand { reason } | Self::TooLarge { reason } => f.write_str(reason),
+            Self::BadCommand { reason } | Self::TooLarge { reason } | Self::NotReachable { reason } => {
+                f.write_str(reason)
+            }
         }
     }
 }

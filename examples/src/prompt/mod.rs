@@ -10,7 +10,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use futures::channel::mpsc;
+use futures::FutureExt;
+use futures::channel::{mpsc, oneshot};
+use futures::future::Fuse;
 
 use crate::options::Format;
 use crate::page::Page;
@@ -22,8 +24,6 @@ pub enum Heard {
     Line(String),
     /// There will be no more lines.
     End,
-    /// The process shall end. Another one ends it at once, without asking here.
-    Signal,
 }
 
 /// The reading side of a session.
@@ -31,6 +31,8 @@ pub enum Heard {
 pub struct Prompt {
     /// What came in, in order.
     pub heard: mpsc::Receiver<Heard>,
+    /// The first signal that asks the process to end. The second one ends it, without asking here.
+    pub told_to_end: Fuse<oneshot::Receiver<()>>,
     turn: SyncSender<()>,
 }
 
@@ -43,7 +45,8 @@ impl Prompt {
         let (sender, heard) = mpsc::channel(8);
         let (turn, turns) = sync_channel(1);
         let signalled = Arc::new(AtomicBool::new(false));
-        signals::watch(sender.clone(), Arc::clone(&signalled))?;
+        let (tell, told) = oneshot::channel();
+        signals::watch(tell, Arc::clone(&signalled))?;
         let ears = Ears { sender, turns };
         let at_a_terminal = format == Format::Text && io::stdin().is_terminal() && io::stdout().is_terminal();
         let page = match at_a_terminal.then(terminal::open) {
@@ -57,7 +60,7 @@ impl Prompt {
                 Page::stdout(format)
             }
         };
-        Ok((Self { heard, turn }, page))
+        Ok((Self { heard, told_to_end: told.fuse(), turn }, page))
     }
 
     /// The last line was answered: read another.

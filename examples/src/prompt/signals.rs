@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use futures::channel::mpsc;
+use futures::channel::oneshot;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::Heard;
-
 /// `signalled` is true once one came, here or as a key at the prompt.
-pub(super) fn watch(mut sender: mpsc::Sender<Heard>, signalled: Arc<AtomicBool>) -> io::Result<()> {
+pub(super) fn watch(tell: oneshot::Sender<()>, signalled: Arc<AtomicBool>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     thread::spawn(move || {
+        let mut tell = Some(tell);
         for signal in signals.forever() {
-            if signalled.swap(true, Ordering::SeqCst) || sender.try_send(Heard::Signal).is_err() {
+            let heard = tell.take().is_some_and(|tell| tell.send(()).is_ok());
+            if signalled.swap(true, Ordering::SeqCst) || !heard {
                 process::exit(128 + signal); // as a shell reports a process that a signal ended
             }
         }

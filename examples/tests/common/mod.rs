@@ -1,0 +1,111 @@
+//! Clusters of real node processes, each with a run directory of its own.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fs::{self, DirBuilder};
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+pub use skep_examples::process::{NodeProcess, Trouble};
+
+/// What a test returns: any trouble fails it, in words.
+pub type Outcome = Result<(), Trouble>;
+
+/// A run directory; the nodes in it find each other and nobody else.
+pub struct Cluster {
+    directory: PathBuf,
+}
+
+impl Cluster {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("skep-nodes-{}-{number}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&directory).expect("a fresh directory");
+        Self { directory }
+    }
+
+    /// The node's program with these options, and nothing else from around here.
+    pub fn command(&self, options: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+        command.args(options).env("XDG_RUNTIME_DIR", &self.directory);
+        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
+        command
+    }
+
+    /// A node that is being started.
+    pub fn begin(&self, name: &str, options: &[&str]) -> Result<NodeProcess, Trouble> {
+        let options = [&["--name", name, "--output", "json"], options].concat();
+        NodeProcess::spawn(name, &mut self.command(&options))
+    }
+
+    /// A node that is ready.
+    pub fn start(&self, name: &str, options: &[&str]) -> Result<NodeProcess, Trouble> {
+        let mut node = self.begin(name, options)?;
+        node.ready()?;
+        Ok(node)
+    }
+
+    /// Nodes that count each other as up, all started together. The first one owns nearly all of the ring.
+    pub fn form<const N: usize>(&self, names: [&str; N]) -> Result<[NodeProcess; N], Trouble> {
+        self.form_with(names.map(|name| (name, &[][..])))
+    }
+
+    pub fn form_with<const N: usize>(
+        &self,
+        nodes: [(&str, &[&str]); N],
+    ) -> Result<[NodeProcess; N], Trouble> {
+        let mut started = Vec::new();
+        for (at, (name, options)) in nodes.iter().enumerate() {
+            let weight = if at == 0 { "65535" } else { "1" };
+            started.push(self.begin(name, &[*options, &["--weight", weight]].concat())?);
+        }
+        for node in &mut started {
+            node.ready()?;
+            for (other, _) in nodes {
+                if other != node.name {
+                    node.member_up(other)?;
+                }
+            }
+        }
+        Ok(started.try_into().expect("as many as were asked for"))
+    }
+
+    /// Runs a node to its end with this input.
+    pub fn run(&self, options: &[&str], input: &str) -> Output {
+        let mut command = self.command(options);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program is there");
+        // A node that does not start reads nothing.
+        let _ = child.stdin.take().expect("asked for").write_all(input.as_bytes());
+        child.wait_with_output().expect("it ends")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A leftover in the directory for temporary files harms nobody.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// `value` without the keys of which only the presence can be known; they have to be numbers.
+pub fn without_numbers(mut value: Value, keys: &[&str]) -> Value {
+    for key in keys {
+        let number = value.as_object_mut().and_then(|object| object.remove(*key));
+        assert!(
+            number.as_ref().is_some_and(Value::is_u64),
+            "'{key}' is a whole number in {value}, not {number:?}"
+        );
+    }
+    value
+}
+
+/// What `whoami` answered.
+pub fn who(reply: &Value) -> Value {
+    let text = reply["reply"].as_str().expect("a reply is text");
+    serde_json::from_str(text).expect("whoami answers with JSON")
+}
