@@ -4,8 +4,8 @@ use std::future::Future;
 use std::io;
 
 use skep_smol::SmolRuntime;
-use skep_tokio::TokioRuntime;
 use skep_tcp::TcpSockets;
+use skep_tokio::TokioRuntime;
 
 use crate::options::Runtime;
 

@@ -14,7 +14,8 @@ use crate::runtime::OnRuntime;
 
 /// Round trips, sorted.
 pub(super) fn measure(program: &Path, flavour: Flavour, rounds: u32) -> io::Result<Vec<Duration>> {
-    let mut echo = Echo(Command::new(program).args(["echo", flavour.as_str()]).stdout(Stdio::piped()).spawn()?);
+    let mut echo =
+        Echo(Command::new(program).args(["echo", flavour.as_str()]).stdout(Stdio::piped()).spawn()?);
     let stdout = echo.0.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut address = String::new();
     BufReader::new(stdout).read_line(&mut address)?;

@@ -1,10 +1,8 @@
 //! A node that dies or stands still: its names run elsewhere, and it may return.
-#![cfg(unix)]
 
-mod common;
-
-use common::{Cluster, NodeProcess, Outcome, Trouble, who};
 use serde_json::json;
+
+use super::cluster::{Cluster, NodeProcess, Outcome, Trouble, who};
 
 #[test]
 fn the_names_of_a_killed_node_run_elsewhere_once_each() -> Outcome {

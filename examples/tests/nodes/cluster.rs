@@ -1,5 +1,4 @@
 //! Clusters of real node processes, each with a run directory of its own.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs::{self, DirBuilder};
 use std::io::Write;
@@ -9,18 +8,18 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
-pub use skep_examples::process::{NodeProcess, Trouble};
+pub(crate) use skep_examples::process::{NodeProcess, Trouble};
 
 /// What a test returns: any trouble fails it, in words.
-pub type Outcome = Result<(), Trouble>;
+pub(crate) type Outcome = Result<(), Trouble>;
 
 /// A run directory; the nodes in it find each other and nobody else.
-pub struct Cluster {
+pub(crate) struct Cluster {
     directory: PathBuf,
 }
 
 impl Cluster {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("skep-nodes-{}-{number}", std::process::id()));
@@ -29,7 +28,7 @@ impl Cluster {
     }
 
     /// The node's program with these options, and nothing else from around here.
-    pub fn command(&self, options: &[&str]) -> Command {
+    pub(crate) fn command(&self, options: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
         command.args(options).env("XDG_RUNTIME_DIR", &self.directory);
         command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
@@ -37,24 +36,24 @@ impl Cluster {
     }
 
     /// A node that is being started.
-    pub fn begin(&self, name: &str, options: &[&str]) -> Result<NodeProcess, Trouble> {
+    pub(crate) fn begin(&self, name: &str, options: &[&str]) -> Result<NodeProcess, Trouble> {
         let options = [&["--name", name, "--output", "json"], options].concat();
         NodeProcess::spawn(name, &mut self.command(&options))
     }
 
     /// A node that is ready.
-    pub fn start(&self, name: &str, options: &[&str]) -> Result<NodeProcess, Trouble> {
+    pub(crate) fn start(&self, name: &str, options: &[&str]) -> Result<NodeProcess, Trouble> {
         let mut node = self.begin(name, options)?;
         node.ready()?;
         Ok(node)
     }
 
     /// Nodes that count each other as up, all started together. The first one owns nearly all of the ring.
-    pub fn form<const N: usize>(&self, names: [&str; N]) -> Result<[NodeProcess; N], Trouble> {
+    pub(crate) fn form<const N: usize>(&self, names: [&str; N]) -> Result<[NodeProcess; N], Trouble> {
         self.form_with(names.map(|name| (name, &[][..])))
     }
 
-    pub fn form_with<const N: usize>(
+    pub(crate) fn form_with<const N: usize>(
         &self,
         nodes: [(&str, &[&str]); N],
     ) -> Result<[NodeProcess; N], Trouble> {
@@ -75,7 +74,7 @@ impl Cluster {
     }
 
     /// Runs a node to its end with this input.
-    pub fn run(&self, options: &[&str], input: &str) -> Output {
+    pub(crate) fn run(&self, options: &[&str], input: &str) -> Output {
         let mut command = self.command(options);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program is there");
@@ -93,7 +92,7 @@ impl Drop for Cluster {
 }
 
 /// `value` without the keys of which only the presence can be known; they have to be numbers.
-pub fn without_numbers(mut value: Value, keys: &[&str]) -> Value {
+pub(crate) fn without_numbers(mut value: Value, keys: &[&str]) -> Value {
     for key in keys {
         let number = value.as_object_mut().and_then(|object| object.remove(*key));
         assert!(
@@ -105,7 +104,7 @@ pub fn without_numbers(mut value: Value, keys: &[&str]) -> Value {
 }
 
 /// What `whoami` answered.
-pub fn who(reply: &Value) -> Value {
+pub(crate) fn who(reply: &Value) -> Value {
     let text = reply["reply"].as_str().expect("a reply is text");
     serde_json::from_str(text).expect("whoami answers with JSON")
 }

@@ -1,10 +1,8 @@
 //! The contract of the node's commands, one after the other, on real processes.
-#![cfg(unix)]
 
-mod common;
-
-use common::{Cluster, Outcome, who, without_numbers};
 use serde_json::{Value, json};
+
+use super::cluster::{Cluster, Outcome, who, without_numbers};
 
 const NUMBERS: &[&str] = &["incarnation", "epoch"];
 

@@ -1,12 +1,10 @@
 //! How a node ends, and what it says of it: exit codes, signals, mistakes in options.
-#![cfg(unix)]
-
-mod common;
 
 use std::net::TcpListener;
 
-use common::{Cluster, Outcome};
 use serde_json::{Value, json};
+
+use super::cluster::{Cluster, Outcome};
 
 #[test]
 fn piped_commands_are_answered_in_order_and_the_end_of_input_ends_the_node() {

@@ -1,9 +1,6 @@
 //! One cluster of nodes on different runtimes.
-#![cfg(unix)]
 
-mod common;
-
-use common::{Cluster, Outcome, who};
+use super::cluster::{Cluster, Outcome, who};
 
 #[test]
 fn nodes_on_tokio_smol_and_async_std_form_one_cluster() -> Outcome {

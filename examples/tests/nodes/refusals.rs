@@ -1,13 +1,11 @@
 //! Who is not let in, what it is told, and that nobody else notices.
-#![cfg(unix)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use common::{Cluster, Outcome};
 use serde_json::json;
+
+use super::cluster::{Cluster, Outcome};
 
 #[test]
 fn a_second_live_node_of_a_name_is_refused_and_the_first_goes_on() -> Outcome {

@@ -1,5 +1,4 @@
 //! The demo plays its scene and exits 0.
-#![cfg(unix)]
 
 use std::process::Command;
 

@@ -1,0 +1,12 @@
+//! The node, the demo and their contract, on real processes: killed, frozen, refused, and on all runtimes.
+//!
+//! All waiting is for a line that a node says, with a deadline; nothing sleeps.
+#![cfg(unix)]
+
+mod cluster;
+mod contract;
+mod demo;
+mod ending;
+mod refusals;
+mod runtimes;
+mod takeover;
