@@ -230,7 +230,7 @@ fn a_crash_is_told_to_the_caller_and_the_worker_is_started_again_where_it_was() 
     let stopped = a.event("stopped", |event| event["name"] == "n")?.line;
     assert_eq!(
         (&stopped["why"], &stopped["reason"]),
-        (&json!("failed"), &json!("told to crash")),
+        (&json!("failed"), &json!("panicked: told to crash")),
         "{stopped}"
     );
     let again = a.event("started", |event| event["name"] == "n")?.line;

@@ -63,8 +63,9 @@ fn a_second_signal_exits_at_once() -> Outcome {
     let [mut a, _b] = cluster.form(["a", "b"])?;
     // Stopping this worker takes the whole grace of seconds, and draining as long.
     a.ok("register deaf stubborn")?;
+    a.ok("register n")?;
     a.terminate()?;
-    a.event("member_leaving", |event| event["node"] == "a")?;
+    a.event("stopped", |event| event["name"] == "n")?; // it drains
     a.terminate()?;
     assert_eq!(a.wait()?.code(), Some(128 + 15));
     Ok(())
