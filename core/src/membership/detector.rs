@@ -21,6 +21,8 @@ pub(crate) struct Detector {
     pub(crate) suspects: BTreeMap<Life, (Revision, Instant)>,
     /// Proof of death that waits for the word of the other observers.
     pub(crate) inquiries: BTreeMap<Life, Inquiry>,
+    /// Peers of whom old letters may lie in our inbox, until they answer this ping.
+    pub(crate) thawing: BTreeMap<Life, u64>,
     /// Others asked us about this subject and wait for an answer.
     pub(crate) errands: BTreeMap<Life, Vec<Errand>>,
     health: u32,

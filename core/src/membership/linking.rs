@@ -180,6 +180,7 @@ impl Machine {
         self.dial_again = true;
         self.fail_errands(life);
         self.witness_is_gone(life);
+        self.detector.thawing.remove(&life);
         self.replication.drop_pulls(life);
         self.callers_lost(life);
         self.pull_again = true;

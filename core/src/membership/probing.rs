@@ -93,6 +93,9 @@ impl Machine {
 
     /// It answered this ping: what was on its way when it was asked would prove nothing, it may have died since.
     fn on_sign_of_life(&mut self, life: Life, ping: u64) {
+        if self.detector.thawing.get(&life).is_some_and(|&asked| asked <= ping) {
+            self.detector.thawing.remove(&life);
+        }
         if self.detector.inquiries.get(&life).is_some_and(|inquiry| inquiry.seq <= ping) {
             self.on_witnessed(life, self.me);
         }
@@ -290,7 +293,9 @@ impl Machine {
         self.ping(link, seq);
     }
 
-    /// Time jumped: this process did not run, or its clock leapt. What was asked before does not count.
+    /// Time jumped: this process did not run, or its clock leapt. What was asked before does not count, and after
+    /// a long gap what waits in our inbox may be answered elsewhere by now: what comes behind the answer to a
+    /// fresh ping is fresh, because links keep their order.
     pub(crate) fn on_gap(&mut self, due: Instant) {
         let gap = self.now.since(due);
         let detection = &self.config.detection;
@@ -305,8 +310,15 @@ impl Machine {
         let now = self.now;
         self.detector.suspects.values_mut().for_each(|(_, until)| *until = (*until).max(now + suspicion));
         self.detector.inquiries.values_mut().for_each(|inquiry| inquiry.asked = now);
-        if gap >= bound && self.table.mine().announced != Announced::Joining {
-            self.event(Event::Thawed { gap });
+        if gap < bound || self.table.mine().announced == Announced::Joining {
+            return;
+        }
+        self.event(Event::Thawed { gap });
+        let links: Vec<(Life, LinkId)> = self.links.serving().collect();
+        for (life, link) in links {
+            let seq = self.detector.next_seq();
+            self.ping(link, seq);
+            self.detector.thawing.insert(life, seq);
         }
     }
 }

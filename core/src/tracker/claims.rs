@@ -18,6 +18,10 @@ impl Machine {
         if claim.id.life != from {
             return; // claims come from their caller's node, relayed or not
         }
+        if self.detector.thawing.contains_key(&from) {
+            self.answer(Client { id: claim.id, from }, Verdict::Stale); // who still waits asks again
+            return;
+        }
         let deadline = self.now + Duration::from_millis(claim.remaining_ms);
         self.take_claim(Client { id: claim.id, from }, claim.name, claim.wish, deadline);
     }

@@ -21,6 +21,8 @@ pub(crate) use callers::Callers;
 pub(crate) use departure::Departure;
 pub(crate) use desk::Desk;
 pub(crate) use entry::Entry;
+#[cfg(test)]
+pub(crate) use entry::State;
 pub(crate) use host::Host;
 pub(crate) use registry::Registry;
 pub(crate) use replication::Replication;

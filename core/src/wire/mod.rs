@@ -4,6 +4,8 @@ mod frame;
 mod hello;
 mod list;
 pub(crate) mod message;
+#[cfg(test)]
+mod pinned;
 
 pub use frame::{Deframer, FIRST_BULK_KIND, FIRST_CALL_KIND, Frame, HEADER, Lane, MAX_FRAME};
 pub use hello::{Hello, MAX_HELLO, WIRE_MAX, WIRE_MIN};

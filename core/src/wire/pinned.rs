@@ -1,0 +1,211 @@
+//! Each message by its bytes: what is released once is never changed, and what is no message is refused.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use alloc::{format, vec};
+
+use super::frame::Frame;
+use super::list::List;
+use super::message::*;
+use crate::error::{Refusal, WireError};
+use crate::event::{Registration, WorkerSpec};
+use crate::id::{Address, ClaimId, Dot, Epoch, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role};
+use crate::membership::{Announced, Health, Record};
+use crate::tracker::{Entry, State};
+
+fn name() -> Name {
+    Name::new("n").expect("a good name")
+}
+
+fn spec() -> WorkerSpec {
+    let args = Payload::new([1, 2]).expect("small");
+    WorkerSpec::Managed { kind: Kind::new("k").expect("a good kind"), args }
+}
+
+fn claim() -> ClaimId {
+    ClaimId { life: Life(300), seq: 2 }
+}
+
+fn dot() -> Dot {
+    Dot { life: Life(300), seq: 7 }
+}
+
+fn record() -> Record {
+    Record {
+        life: Life(300),
+        node: NodeName::new("a").expect("a good name"),
+        address: Address::new("h:1").expect("a good address"),
+        weight: 1,
+        roles: List(vec![Role::new("r").expect("a good role")]),
+        kinds: List(vec![Kind::new("k").expect("a good kind")]),
+        revision: Revision(3),
+        announced: Announced::Up,
+        health: Health::Suspect,
+    }
+}
+
+fn entry(state: State) -> Entry {
+    Entry { dot: dot(), name: name(), epoch: Epoch(5), state }
+}
+
+fn live() -> Entry {
+    entry(State::Live { holder: Some(Life(300)), claim: claim(), spec: spec() })
+}
+
+fn registration() -> Registration {
+    let (node, kind) = (NodeName::new("a").expect("a good name"), Kind::new("k").expect("a good kind"));
+    Registration { node, life: Life(300), epoch: Epoch(5), kind, attached: false }
+}
+
+fn report(progress: Progress) -> StartReport {
+    StartReport { name: name(), dot: Some(dot()), claim: claim(), spec: spec(), epoch: Epoch(5), progress }
+}
+
+/// At least one of every kind, and every variant of what is inside.
+fn messages() -> Vec<(Message, &'static str)> {
+    let positions = || List(vec![(Life(300), 9)]);
+    let reply = |verdict| Message::from(ClaimReply { id: claim(), verdict });
+    let wish = |wish| Message::from(Claim { id: claim(), name: name(), wish, remaining_ms: 5000 });
+    let goodbye = |refusal| Message::from(Goodbye { refusal });
+    let stop = |why| Message::from(StopOrder { name: name(), dot: Some(dot()), epoch: Epoch(5), why });
+    let delta = Delta {
+        origin: Life(300),
+        from: 1,
+        to: 9,
+        head: 10,
+        stable: 1,
+        entries: List(vec![(7, live()), (8, entry(State::Removed))]),
+    };
+    vec![
+        (
+            Greet { records: List(vec![record()]), positions: positions() }.into(),
+            "0001 01ac02016103683a310101017201016b03010101ac0209",
+        ),
+        (goodbye(Refusal::Ourselves), "0002 00"),
+        (goodbye(Refusal::OtherCluster), "0002 01"),
+        (goodbye(Refusal::WireVersion { min: 1, max: 2 }), "0002 020102"),
+        (goodbye(Refusal::OtherSlots), "0002 03"),
+        (goodbye(Refusal::NameInUse { address: Address::new("h:1").expect("good") }), "0002 0403683a31"),
+        (goodbye(Refusal::TagClash), "0002 05"),
+        (goodbye(Refusal::Full), "0002 06"),
+        (goodbye(Refusal::Duplicate), "0002 07"),
+        (goodbye(Refusal::Left), "0002 08"),
+        (goodbye(Refusal::Malformed), "0002 09"),
+        (goodbye(Refusal::Stalled), "0002 0a"),
+        (Records { records: List(vec![record()]) }.into(), "0003 01ac02016103683a310101017201016b030101"),
+        (Ping { seq: 1, records_hash: 2, positions_hash: 3 }.into(), "0010 010203"),
+        (Pong { seq: 1, records_hash: 2, positions_hash: 3 }.into(), "0011 010203"),
+        (PingFor { seq: 1, subject: Life(300) }.into(), "0012 01ac02"),
+        (PongFor { seq: 1, subject: Life(300), heard: true }.into(), "0013 01ac0201"),
+        (Digest { positions: positions(), answer: true }.into(), "0020 01ac020901"),
+        (Pull { origin: Life(300), from: 4 }.into(), "0021 ac0204"),
+        (delta.into(), "0022 ac0201090a010207ac0207016e050001ac02ac020200016b02010208ac0207016e0501"),
+        (Acked { position: 9 }.into(), "0023 09"),
+        (Barrier { generation: 4, ring_hash: 5 }.into(), "0030 0405"),
+        (
+            BarrierAck {
+                generation: 4,
+                positions: positions(),
+                starts: List(vec![report(Progress::Running)]),
+            }
+            .into(),
+            "0031 0401ac020901016e01ac0207ac020200016b0201020501",
+        ),
+        (wish(Wish::Register(spec())), "0040 ac0202016e0000016b0201028827"),
+        (wish(Wish::Register(WorkerSpec::Attached)), "0040 ac0202016e00018827"),
+        (wish(Wish::Unregister), "0040 ac0202016e018827"),
+        (wish(Wish::Locate), "0040 ac0202016e028827"),
+        (
+            reply(Verdict::Registered { origin: Life(300), seq: 7, entry: live() }),
+            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b020102",
+        ),
+        (reply(Verdict::Taken(registration())), "0041 ac0202010161ac0205016b00"),
+        (reply(Verdict::UnknownKind), "0041 ac020202"),
+        (reply(Verdict::NoNodeAvailable), "0041 ac020203"),
+        (reply(Verdict::StartFailed(Reason::new("why"))), "0041 ac02020403776879"),
+        (
+            reply(Verdict::Unregistered { origin: Life(300), seq: 8, entry: entry(State::Removed) }),
+            "0041 ac020205ac0208ac0207016e0501",
+        ),
+        (reply(Verdict::Gone), "0041 ac020206"),
+        (reply(Verdict::Located(registration())), "0041 ac0202070161ac0205016b00"),
+        (reply(Verdict::NotFound), "0041 ac020208"),
+        (reply(Verdict::Busy), "0041 ac020209"),
+        (reply(Verdict::Stale), "0041 ac02020a"),
+        (reply(Verdict::TooLate), "0041 ac02020b"),
+        (
+            StartOrder { name: name(), dot: None, claim: claim(), spec: spec(), epoch: Epoch(5) }.into(),
+            "0042 016e00ac020200016b02010205",
+        ),
+        (report(Progress::Starting).into(), "0043 016e01ac0207ac020200016b0201020500"),
+        (
+            report(Progress::Failed(Reason::new("why"))).into(),
+            "0043 016e01ac0207ac020200016b020102050203776879",
+        ),
+        (report(Progress::Refused).into(), "0043 016e01ac0207ac020200016b0201020503"),
+        (stop(Halt::Unregistered), "0044 016e01ac02070500"),
+        (stop(Halt::Cancelled), "0044 016e01ac02070501"),
+        (stop(Halt::Superseded), "0044 016e01ac02070502"),
+        (StopReport { name: name(), epoch: Epoch(5) }.into(), "0045 016e05"),
+        (
+            Relay { to: Life(1), from: Life(2), kind: 0x0010, body: List(vec![1, 2, 3]) }.into(),
+            "0050 01021003010203",
+        ),
+    ]
+}
+
+fn hex(frame: &Frame) -> String {
+    let body: Vec<String> = frame.body.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{:04x} {}", frame.kind, body.concat())
+}
+
+#[test]
+fn every_message_has_the_bytes_that_it_was_released_with() {
+    let found: Vec<String> = messages().iter().map(|(message, _)| hex(&message.encode())).collect();
+    let pinned: Vec<&str> = messages().iter().map(|(_, pinned)| *pinned).collect();
+    assert_eq!(found, pinned);
+}
+
+#[test]
+fn every_message_comes_back_as_it_went() {
+    for (message, _) in messages() {
+        assert_eq!(Message::decode(&message.encode()), Ok(Some(message)));
+    }
+}
+
+#[test]
+fn every_truncation_and_every_extension_is_refused() {
+    for (message, _) in messages() {
+        let frame = message.encode();
+        let refused = Err(WireError::Body { kind: frame.kind });
+        for end in 0..frame.body.len() {
+            let cut = Frame { kind: frame.kind, body: frame.body[..end].to_vec() };
+            assert_eq!(Message::decode(&cut), refused, "{message:?} cut at {end}");
+        }
+        let mut longer = frame;
+        longer.body.push(0);
+        assert_eq!(Message::decode(&longer), refused, "{message:?} with a byte more");
+    }
+}
+
+#[test]
+fn an_unknown_kind_is_skipped_and_not_an_error() {
+    assert_eq!(Message::decode(&Frame { kind: 0x7fff, body: vec![1, 2, 3] }), Ok(None));
+}
+
+#[test]
+fn no_bytes_of_a_body_make_decoding_panic() {
+    let mut random = crate::random::Random::new(1);
+    for (message, _) in messages() {
+        let frame = message.encode();
+        for _ in 0..2000 {
+            let mut body = frame.body.clone();
+            for _ in 0..=random.next() % 3 {
+                if let Some(index) = (random.next() as usize).checked_rem(body.len()) {
+                    body[index] = random.next() as u8;
+                }
+            }
+            drop(Message::decode(&Frame { kind: frame.kind, body })); // either is fine, as long as it returns
+        }
+    }
+}
