@@ -23,6 +23,11 @@ mod runtime;
 mod sockets;
 mod terminated;
 
+/// So that the program in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use runtime::TokioRuntime;
 pub use skep::*;
 pub use skep_discovery as sources;
