@@ -199,8 +199,8 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
     /// A closure that runs on exactly one node of the cluster, under this name, which is registered on start. All
     /// nodes that could run it have to be built with it.
     ///
-    /// When it has to stop it is dropped at its next await point. When it returns, its name is freed; when it
-    /// panics, it is started again.
+    /// When it has to stop it is dropped where it waits for [`Context::sleep`], or at any await point when the
+    /// grace is over. When it returns, its name is freed; when it panics, it is started again.
     ///
     /// The closure is called once for each start here, so that what it captures has to be cloned into its future.
     #[must_use]

@@ -22,7 +22,7 @@ pub enum News {
     Missed(u64),
 }
 
-/// A reader's place in the stream. It begins with what happens after it was made, and ends with the node.
+/// A reader's place in the stream, which ends with the node.
 pub struct Events {
     board: Arc<Board>,
     next: u64,
@@ -138,6 +138,8 @@ mod tests {
         assert_eq!(events.next().now_or_never(), None);
         board.put_up(formed(2));
         board.close();
+        let mut all = board.reader_from_start();
+        assert_eq!(all.next().now_or_never(), Some(Some(News::Event(formed(1)))));
         assert_eq!(events.next().now_or_never(), Some(Some(News::Event(formed(2)))));
         assert_eq!(events.next().now_or_never(), Some(None));
     }

@@ -345,8 +345,8 @@ impl Node {
         self.shared.board.reader()
     }
 
-    /// What happened since the node's start, and then what happens: for who wants to see the members come that were
-    /// there before [`NodeBuilder::start`](crate::NodeBuilder::start) returned.
+    /// What happened since the node's start, from the oldest event that is kept (4096 are), and what happens from
+    /// now on.
     pub fn events_from_start(&self) -> Events {
         self.shared.board.reader_from_start()
     }

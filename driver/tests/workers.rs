@@ -160,6 +160,38 @@ fn a_singleton_runs_on_one_node_and_on_another_after_a_kill() {
 }
 
 #[test]
+fn a_closure_ends_its_work_before_it_stops() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (begun, done) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let counts = (begun.clone(), done.clone());
+        let runtime = world.runtime.clone();
+        let node = world
+            .builder("a")
+            .singleton("cron", move |context| {
+                let ((begun, done), runtime) = (counts.clone(), runtime.clone());
+                async move {
+                    loop {
+                        begun.fetch_add(1, Ordering::SeqCst);
+                        runtime.sleep_until(runtime.now() + MILLI * 100).await; // work, not rest
+                        done.fetch_add(1, Ordering::SeqCst);
+                        context.sleep(MILLI * 100).await;
+                    }
+                }
+            })
+            .start()
+            .await
+            .expect("the node starts");
+        for _ in 0..10 {
+            world.sleep(MILLI * 33).await;
+            assert_eq!(node.unregister("cron", PATIENCE).await, Ok(()));
+            assert_eq!(begun.load(Ordering::SeqCst), done.load(Ordering::SeqCst));
+            node.register_raw("cron", "cron", Payload::empty(), PATIENCE).await.expect("the name is free");
+        }
+    });
+}
+
+#[test]
 fn a_closure_needs_no_more_than_its_context() {
     let world = World::new(1);
     world.runtime.run(async {

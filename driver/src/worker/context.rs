@@ -67,9 +67,10 @@ impl<W> Context<W> {
         self.seat.platform.now()
     }
 
-    /// Waits. In a simulation this is virtual time.
+    /// Waits. In a simulation this is virtual time. A closure that has to stop ends here; see
+    /// [`NodeBuilder::singleton`](crate::NodeBuilder::singleton).
     pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + use<W> {
-        self.seat.platform.sleep(time)
+        self.seat.cancellation.asleep(self.seat.platform.sleep(time))
     }
 
     /// Ready once it has to stop, and why. For work that takes long: what does not look here is aborted when the

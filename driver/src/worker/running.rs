@@ -76,16 +76,24 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
     }
 }
 
-/// A closure's life: it runs from the moment of its start, and is dropped when it has to stop.
+/// A closure's life: it runs from the moment of its start. When it has to stop it is dropped where it sleeps.
 pub(crate) async fn closure(order: Order, future: impl Future<Output = ()>) -> Verdict {
-    let cancelled = order.seat.cancellation.cancelled();
+    let cancellation = order.seat.cancellation.clone();
+    let mut cancelled = cancellation.cancelled();
     // Nobody is left to be told only when the node ends.
     let _ = order.started.send(Ok(()));
-    match select(pin!(caught(future)), cancelled).await {
-        Either::Left((Ok(()), _)) => Verdict::Exited(Exit::Finished),
-        Either::Left((Err(panic), _)) => Verdict::Exited(Exit::Failed(panic)),
-        Either::Right(_) => Verdict::Stopped,
-    }
+    let mut running = pin!(caught(future));
+    poll_fn(|context| match running.as_mut().poll(context) {
+        Poll::Ready(Ok(())) => Poll::Ready(Verdict::Exited(Exit::Finished)),
+        Poll::Ready(Err(panic)) => Poll::Ready(Verdict::Exited(Exit::Failed(panic))),
+        Poll::Pending => {
+            if cancelled.poll_unpin(context).is_ready() && cancellation.is_asleep() {
+                return Poll::Ready(Verdict::Stopped);
+            }
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// The future's output, or the words of its panic. What the future borrows is dropped by its owner afterwards, so
