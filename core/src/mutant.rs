@@ -22,7 +22,7 @@ mutants! {
     NoResyncOnLinkUp,
     /// Probes carry no hashes of records and positions, so a lasting difference is never found.
     NoResyncOnMismatch,
-    /// Of two records of one name with the same epoch, or of two dots, each replica keeps its own.
+    /// Of two registrations of one name, met after a cut, the beaten one is never ended.
     TieNotBroken,
     /// A restart, takeover or drain keeps the epoch that the last start had.
     EpochNotRaised,
@@ -54,7 +54,7 @@ mutants! {
     HearingDenied,
     /// A refused connection proves nothing.
     EvidenceIgnored,
-    /// A removal does not beat the later epochs of its own registration.
+    /// A removal of what a replica does not know yet is not remembered there.
     RemovalForgotten,
     /// Callers are answered before another member holds the record.
     AckBeforeCopy,
@@ -78,7 +78,7 @@ mutants! {
     UpBeforeSync,
     /// A second live node of one name is let in.
     TwinAdmitted,
-    /// A worker that a leaving node stopped is not started elsewhere.
+    /// The names of a leaving node are removed, not handed over.
     DrainForgets,
     /// The attached names of a dead life stay registered.
     AttachedOutliveTheirNode,

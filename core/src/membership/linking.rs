@@ -238,6 +238,9 @@ impl Machine {
     /// Takes records from a peer.
     pub(crate) fn merge_records(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
+            if record.life == self.me && self.broken(Mutant::NoRefutation) {
+                continue;
+            }
             match self.table.merge(&record) {
                 Merged::Refuted => self.on_refuted(),
                 Merged::Known | Merged::Changed | Merged::Full => {}

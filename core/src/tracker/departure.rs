@@ -10,6 +10,7 @@ use crate::event::{Output, Reply, StopReason};
 use crate::id::{CallId, Life, LinkId, Name};
 use crate::machine::Machine;
 use crate::membership::Announced;
+use crate::mutant::Mutant;
 use crate::time::Instant;
 use crate::timer::Timer;
 
@@ -112,7 +113,8 @@ impl Machine {
         let standing = self.registry.winner(name).filter(|entry| entry.holder() == Some(self.me)).cloned();
         if let Some(entry) = standing {
             let epoch = self.next_epoch();
-            self.write(entry.later(epoch, None));
+            let vacant = entry.later(epoch, None);
+            self.write(if self.broken(Mutant::DrainForgets) { entry.removed(epoch) } else { vacant });
             self.departure.vacated.insert(name.clone());
         }
     }

@@ -170,6 +170,9 @@ impl Machine {
             return;
         };
         if entry.is_attached() {
+            if self.broken(Mutant::AttachedOutliveTheirNode) {
+                return;
+            }
             let removed = entry.removed(self.registry.newest());
             self.write(removed); // it died with its node, or nobody can start it again
         } else if !self.broken(Mutant::NoTakeover) {

@@ -101,6 +101,10 @@ impl Machine {
         }
         let mut drop_one = self.broken(Mutant::DeltaDropped) && self.random.next().is_multiple_of(4);
         for (seq, entry) in entries {
+            let is_news = entry.is_live() || self.registry.entry(entry.dot).is_some();
+            if !is_news && self.broken(Mutant::RemovalForgotten) {
+                continue;
+            }
             if !core::mem::take(&mut drop_one) {
                 self.registry.apply(origin, seq, entry);
             }

@@ -9,6 +9,9 @@ pub enum Fault {
     PowerLoss,
     /// All processes are killed at once.
     CrashAll,
+    /// At the moment of the next good answer the node that gives it, the one that runs the worker, or any other
+    /// is killed.
+    CrashAtAnswer,
     /// A process leaves, kindly.
     Leave,
     /// A process drains, and leaves some time later.
@@ -43,7 +46,22 @@ pub enum Fault {
 
 impl Fault {
     /// After which everybody still knows who lives: what happened can be told apart from a cut.
-    pub const HONEST: &[Self] = &[Self::Crash, Self::PowerLoss, Self::Leave, Self::Drain, Self::LinkBreak];
+    pub const HONEST: &[Self] = &[
+        Self::Crash,
+        Self::CrashAtAnswer,
+        Self::PowerLoss,
+        Self::Leave,
+        Self::Drain,
+        Self::LinkBreak,
+        Self::Twin,
+    ];
+
+    /// After which some are wrong about one other, and the rest sets them right: one at a time, among enough nodes.
+    pub const CORRECTED: &[Self] =
+        &[Self::CutPair, Self::FalseRefusal, Self::AcceptThenReset, Self::HalfOpen, Self::LinkBreak];
+
+    /// Of which none but the victim may suffer.
+    pub const STANDSTILLS: &[Self] = &[Self::Pause, Self::CorePause];
 
     /// After which members may be wrong about each other, or all may be lost.
     pub const HARSH: &[Self] = &[
@@ -56,7 +74,6 @@ impl Fault {
         Self::CutPair,
         Self::FalseRefusal,
         Self::AcceptThenReset,
-        Self::Twin,
         Self::Pause,
         Self::CorePause,
         Self::ClockJump,
@@ -77,11 +94,13 @@ pub mod kind {
     pub const MORTAL: &str = "mortal";
     /// Ends by itself now and then, and that was it.
     pub const TEMPORARY: &str = "temporary";
+    /// Its start never ends unless it is cancelled.
+    pub const HANGING: &str = "hanging";
     /// Blocks its thread: cannot be stopped.
     pub const BLOCKING: &str = "blocking";
     /// Only some nodes have it.
     pub const RARE: &str = "rare";
 
     /// All but `BLOCKING`, which leaves a copy behind for good.
-    pub const USUAL: &[&str] = &[PLAIN, SLOW, FAILING, STUBBORN, MORTAL, TEMPORARY, RARE];
+    pub const USUAL: &[&str] = &[PLAIN, SLOW, FAILING, STUBBORN, MORTAL, TEMPORARY, RARE, HANGING];
 }

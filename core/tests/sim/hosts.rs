@@ -57,8 +57,12 @@ impl World {
             kind::SLOW => self.random.between(Duration::from_millis(20), Duration::from_millis(1500)),
             _ => self.random.skewed(Duration::from_millis(2)),
         };
+        let hangs = kind.as_str() == kind::HANGING && !self.healed && self.random.percent(70);
         let worker = Worker { kind: kind.as_str().to_owned(), phase: Phase::Starting };
         self[process].workers.insert((name.clone(), epoch), worker);
+        if hangs {
+            return;
+        }
         self.after(pause, Happening::WorkerReady(process, name, epoch));
     }
 

@@ -26,4 +26,5 @@ mod strikes;
 mod sweep;
 mod sweeps;
 mod trace;
+mod watch;
 mod world;

@@ -1,24 +1,50 @@
 //! Each rule that is turned off must be noticed, or the simulator is too weak.
 
+use std::cell::Cell;
 use std::env;
+use std::ops::RangeInclusive;
+use std::panic;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use skep_core::mutant::Mutant;
 
+use crate::scenarios::SCENARIOS;
 use crate::sweep::run;
 
 /// The seeds that each mutant has to hide from; `SKEP_BUDGET` says otherwise.
 const BUDGET: u64 = 400;
 
-/// The first seed that catches it, and how.
+thread_local! {
+    static MUTANT: Cell<Option<Mutant>> = const { Cell::new(None) };
+}
+
+/// The mutant that scenarios on this thread are played with.
+pub fn of_this_thread() -> Option<Mutant> {
+    MUTANT.get()
+}
+
+/// The first seed or scenario that catches it, and how.
 fn catch(mutant: Mutant) -> Option<String> {
     let budget = env::var("SKEP_BUDGET").ok().and_then(|text| text.parse().ok()).unwrap_or(BUDGET);
-    (1..=budget).find_map(|seed| {
+    by_seeds(mutant, 1..=budget / 8)
+        .or_else(|| by_scenarios(mutant))
+        .or_else(|| by_seeds(mutant, budget / 8 + 1..=budget))
+}
+
+fn by_seeds(mutant: Mutant, mut seeds: RangeInclusive<u64>) -> Option<String> {
+    seeds.find_map(|seed| {
         let violation = run(seed, false, Some(mutant)).verdict.err()?;
         Some(format!("seed {seed}: {violation}"))
     })
+}
+
+fn by_scenarios(mutant: Mutant) -> Option<String> {
+    MUTANT.set(Some(mutant));
+    let caught = SCENARIOS.iter().find(|(_, play)| panic::catch_unwind(play).is_err());
+    MUTANT.set(None);
+    caught.map(|(name, _)| format!("scenario {name}"))
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub struct Process {
     pub running: Running,
     /// When it announced itself up.
     pub formed: Option<Instant>,
+    /// When it ended.
+    pub died: Option<Instant>,
     /// It was told to drain or leave.
     pub is_leaving: bool,
     /// When it last stood still or had its clock jump.
@@ -134,6 +136,7 @@ impl World {
             hello: Hello::of(&config),
             running: Running::Yes,
             formed: None,
+            died: None,
             is_leaving: false,
             disturbed: None,
             standstill: Standstill::default(),
@@ -281,7 +284,10 @@ impl World {
             Output::Close { link, .. } => self.close(process, link),
             Output::Start { name, epoch, kind, .. } => self.start_worker(process, name, epoch, kind),
             Output::Stop { name, epoch, grace, .. } => self.stop_worker(process, &name, epoch, grace),
-            Output::Return { call, reply } => self.on_return(process, call, &reply),
+            Output::Return { call, reply } => {
+                self.on_return(process, call, &reply);
+                self.assassinate(process, &reply);
+            }
             Output::Place { name, placement } => self.on_place(process, name, placement),
             Output::Event(event) => self.on_event(process, &event),
             Output::Retire(reason) => self.on_retire(process, reason),
@@ -317,9 +323,10 @@ impl World {
                 self[process].formed = Some(self.now);
                 self.oracle.disturb(self.now);
             }
-            Event::MemberDown { life, .. } => {
+            Event::MemberDown { life, evidence, .. } => {
                 let now = self.now;
                 self[process].counted_down.push((now, *life));
+                self.check_innocence(process, *life, *evidence);
             }
             _ => {}
         }
@@ -340,12 +347,15 @@ impl World {
     pub fn crash(&mut self, process: ProcessId, told: Told) {
         if self[process].lives() {
             self.note_of(process, format_args!("crashes, peers are told: {told:?}"));
+            self.expect_death_known(process, told);
             self.end_process(process, told);
         }
     }
 
     fn end_process(&mut self, process: ProcessId, told: Told) {
         self[process].running = Running::Dead;
+        let now = self.now;
+        self[process].died = Some(now);
         let site = self[process].site;
         if told == Told::Never {
             self.sites[site.0].has_power = false;
@@ -365,6 +375,8 @@ impl World {
         if self[process].running == Running::Yes {
             self.note_of(process, format_args!("stands still: {how:?}"));
             self[process].running = how;
+            let now = self.now;
+            self[process].disturbed = Some(now);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skep_core::event::Request;
+use skep_core::event::{Reply, Request};
 
 use crate::faults::Fault;
 use crate::network::Told;
@@ -35,13 +35,17 @@ impl World {
                     self.strike_down(process, &[Told::ByEnd, Told::ByReset, Told::Never]);
                 }
             }
+            Fault::CrashAtAnswer => self.crash_at_answer = true,
             Fault::Leave => self.begin_to_leave(victim),
             Fault::Drain => self.begin_to_drain(victim),
             Fault::LinkBreak => {
                 self.oracle.disturb(self.now);
                 self.break_links(here, there, millis(20));
             }
-            Fault::HalfOpen => self.break_links(here, there, millis(4000)),
+            Fault::HalfOpen => {
+                self.oracle.disturb(self.now);
+                self.break_links(here, there, millis(4000));
+            }
             Fault::Flapping => {
                 for number in 0..3 + self.random.below(20) as u32 {
                     let pause = self.random.between(millis(10), millis(100)) * number;
@@ -59,15 +63,21 @@ impl World {
             }
             Fault::CutOneWay => self.cut_where(|from, to| (from, to) == (here, there)),
             Fault::CutPair => {
+                if self.settings.innocents {
+                    self.plan.faults.retain(|&fault| fault != Fault::CutPair); // a second could cut someone off
+                }
+                self.oracle.disturb(self.now);
                 self.cut(here, there);
                 self.cut(there, here);
             }
             Fault::FalseRefusal => {
+                self.oracle.disturb(self.now);
                 *self.network.refusing.entry((here, there)).or_default() += 1;
                 self.break_links(here, there, millis(50));
                 self.mend_later(Mend::Refusing(here, there), millis(50), millis(2500));
             }
             Fault::AcceptThenReset => {
+                self.oracle.disturb(self.now);
                 *self.network.resetting.entry((here, there)).or_default() += 1;
                 self.break_links(here, there, millis(50));
                 self.mend_later(Mend::Resetting(here, there), millis(50), millis(2500));
@@ -100,6 +110,24 @@ impl World {
             let pause = self.random.skewed(millis(4000)) + millis(1);
             self.after(pause, Happening::Boot(site));
         }
+    }
+
+    /// Someone hears a good answer; someone dies of it.
+    pub fn assassinate(&mut self, process: ProcessId, reply: &Reply) {
+        let holder = match reply {
+            Reply::Registered(Ok(registration)) => {
+                self.all_running().into_iter().find(|&other| self[other].life == registration.life)
+            }
+            Reply::Unregistered(Ok(())) => None,
+            _ => return,
+        };
+        if !std::mem::take(&mut self.crash_at_answer) {
+            return;
+        }
+        let running = self.all_running();
+        let anyone = self.random.pick(&running).expect("who answers runs");
+        let victim = [process, holder.unwrap_or(anyone), anyone][self.random.below(3)];
+        self.strike_down(victim, &[Told::ByReset]);
     }
 
     pub fn begin_to_leave(&mut self, victim: ProcessId) {

@@ -3,7 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use skep_core::error::RegisterError;
+use skep_core::error::{LookupError, RegisterError};
 use skep_core::event::{Reply, Request};
 use skep_core::id::{Address, Name};
 use skep_core::mutant::Mutant;
@@ -11,7 +11,7 @@ use skep_core::mutant::Mutant;
 use crate::calls::{managed, name};
 use crate::faults::{Fault, kind};
 use crate::random::Random;
-use crate::world::{Happening, Settings, SiteId, Violation, World};
+use crate::world::{Happening, ProcessId, Settings, SiteId, Violation, World};
 
 /// The trouble and the users of a run.
 #[derive(Clone, Default, Debug)]
@@ -52,44 +52,80 @@ impl Plan {
     }
 }
 
+/// What sort of trouble a run has, and so which promises hold in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mood {
+    /// Honest faults, one at a time.
+    Spaced,
+    /// Honest faults, thick and fast.
+    Honest,
+    /// Some are wrong about one other, and the rest sets them right.
+    Corrected,
+    /// Nodes stand still, one at a time.
+    Standstills,
+    /// Anything.
+    Harsh,
+}
+
 /// What this seed stands for.
 fn draw(seed: u64) -> (Settings, Plan) {
     let mut random = Random::new(seed ^ 0x5eed);
-    let strict = random.percent(45);
+    let mood = match random.below(100) {
+        0..25 => Mood::Spaced,
+        25..50 => Mood::Honest,
+        50..60 => Mood::Corrected,
+        60..68 => Mood::Standstills,
+        _ => Mood::Harsh,
+    };
+    let strict = matches!(mood, Mood::Spaced | Mood::Honest | Mood::Corrected);
     let millis = Duration::from_millis;
     let latency = match random.below(4) {
         0 | 1 => (Duration::from_micros(30), Duration::from_micros(500)),
         2 => (millis(1), millis(8)),
-        _ => (Duration::from_micros(100), millis(if strict { 15 } else { 50 })),
+        _ => (Duration::from_micros(100), millis(if mood == Mood::Harsh { 50 } else { 15 })),
     };
     // an answer takes up to four latencies when it is asked for by way of another member
     let detection = millis([500, 1000, 1000, 2000][random.below(4)]).max(latency.1 * 30);
-    let all: &[&[Fault]] = if strict { &[Fault::HONEST] } else { &[Fault::HONEST, Fault::HARSH] };
-    let mut faults: Vec<Fault> = all.concat().into_iter().filter(|_| random.percent(40)).collect();
+    let all = match mood {
+        Mood::Spaced | Mood::Honest => Fault::HONEST.to_vec(),
+        Mood::Corrected => Fault::CORRECTED.to_vec(),
+        Mood::Standstills => Fault::STANDSTILLS.to_vec(),
+        Mood::Harsh => [Fault::HONEST, Fault::HARSH].concat(),
+    };
+    let mut faults = all.clone();
+    faults.retain(|_| random.percent(40));
     if faults.is_empty() {
-        faults.push(Fault::Crash);
+        faults.push(all[random.below(all.len())]);
     }
-    let is_spaced = strict && random.percent(60);
-    let strike_every = if is_spaced { (millis(4500), millis(6500)) } else { (millis(30), millis(1500)) };
-    let lasts = if is_spaced { millis(16_000) } else { random.between(millis(2000), millis(7000)) };
+    let (strike_every, lasts) = match mood {
+        Mood::Spaced => ((millis(4500), millis(6500)), millis(16_000)),
+        Mood::Corrected => ((millis(2600), millis(4000)), millis(10_000)),
+        Mood::Standstills => ((millis(8000), millis(9000)), millis(20_000)),
+        Mood::Honest | Mood::Harsh => {
+            ((millis(30), millis(1500)), random.between(millis(2000), millis(7000)))
+        }
+    };
     let kinds = match random.below(3) {
         0 => vec![kind::PLAIN],
         1 => vec![kind::PLAIN, kind::SLOW, kind::FAILING, kind::RARE],
         _ => kind::USUAL.to_vec(),
     };
+    // few names and many callers meet in the middle of things
+    let is_hot = random.percent(30);
     let plan = Plan {
         faults,
         strike_every,
-        call_every: Some(random.between(millis(3), millis(120))),
-        names: 3 + random.below(28),
+        call_every: Some(random.between(millis(3), millis(if is_hot { 6 } else { 120 }))),
+        names: if is_hot { 1 + random.below(4) } else { 3 + random.below(28) },
         kinds,
-        sites: 2 + random.below(6),
+        sites: if mood == Mood::Corrected { 4 + random.below(4) } else { 2 + random.below(6) },
         lasts,
         boots_within: if random.percent(50) { millis(2) } else { millis(1500) },
-        lingers: !strict && random.percent(25),
+        lingers: mood == Mood::Harsh && random.percent(25),
     };
-    let settings = Settings { seed, words: false, mutant: None, latency, detection, strict };
-    (settings, plan)
+    let innocents = mood != Mood::Harsh;
+    let spaced = mood == Mood::Spaced;
+    (Settings { seed, words: false, mutant: None, latency, detection, strict, innocents, spaced }, plan)
 }
 
 /// Runs a seed.
@@ -116,7 +152,7 @@ impl World {
         let has_rare = self.random.below(self.plan.sites);
         for number in 0..self.plan.sites {
             let mut kinds = vec![kind::PLAIN, kind::SLOW, kind::FAILING, kind::STUBBORN];
-            kinds.extend([kind::MORTAL, kind::TEMPORARY, kind::BLOCKING]);
+            kinds.extend([kind::MORTAL, kind::TEMPORARY, kind::HANGING, kind::BLOCKING]);
             if number == has_rare || self.random.percent(30) {
                 kinds.push(kind::RARE);
             }
@@ -131,6 +167,9 @@ impl World {
         self.after(Duration::from_millis(1), Happening::UserCall);
         let first = self.random.between(Duration::ZERO, self.plan.strike_every.1);
         self.after(first, Happening::Strike);
+        if self.settings.spaced {
+            self.after(Duration::from_secs(1), Happening::Compare);
+        }
         self.run_for(self.plan.lasts)?;
         if self.plan.lingers {
             self.linger()?;
@@ -167,6 +206,7 @@ impl World {
     /// No more faults; all processes run, the leaving ones have left and are back.
     fn end_trouble_of_processes(&mut self) -> Result<(), Violation> {
         self.plan.faults.clear();
+        self.crash_at_answer = false;
         self.plan.call_every = None;
         self.healed = true;
         for process in self.all_running() {
@@ -217,6 +257,7 @@ impl World {
                 self.must(process, unregister, |reply| matches!(reply, Reply::Unregistered(Ok(()))))?;
                 self.must(other, locate, |reply| matches!(reply, Reply::Located(Err(_))))?;
             }
+            self.remove_and_look(process, &known)?;
             let index = self.random.below(known.len());
             if let Some(old) = known.get(index)
                 && self[process].places.get(old).is_some_and(|placement| placement.holder.is_some())
@@ -228,10 +269,24 @@ impl World {
         Ok(())
     }
 
+    /// A name that survived the trouble is removed, for good.
+    fn remove_and_look(&mut self, process: ProcessId, known: &[Name]) -> Result<(), Violation> {
+        let index = self.random.below(known.len());
+        let Some(old) = known.get(index).filter(|old| self[process].places.contains_key(*old)) else {
+            return Ok(());
+        };
+        let unregister = Request::Unregister { name: old.clone() };
+        self.must(process, unregister, |reply| matches!(reply, Reply::Unregistered(Ok(()))))?;
+        let running = self.all_running();
+        let other = self.random.pick(&running).expect("this one runs");
+        let locate = Request::Locate { name: old.clone() };
+        self.must(other, locate, |reply| matches!(reply, Reply::Located(Err(LookupError::NotFound))))
+    }
+
     /// At rest this is the answer.
     fn must(
         &mut self,
-        process: crate::world::ProcessId,
+        process: ProcessId,
         request: Request,
         is_right: impl Fn(&Reply) -> bool,
     ) -> Result<(), Violation> {

@@ -67,6 +67,10 @@ pub enum Happening {
     Discover(ProcessId),
     /// A fault ends.
     Mend(Mend),
+    /// By now all must know that this process is dead.
+    DeathKnown(ProcessId),
+    /// Names that nobody touched for a while are looked at.
+    Compare,
     /// The next fault of a random run.
     Strike,
     /// The next call of a random run.
@@ -96,6 +100,11 @@ pub struct Settings {
     pub detection: Duration,
     /// Checks that hold only while members are right about each other are on.
     pub strict: bool,
+    /// Nobody may be counted down who lives, never stood still, and does not leave.
+    pub innocents: bool,
+    /// Trouble comes one at a time, with time to recover: then news travel in seconds, and calls that wait for so
+    /// long are answered.
+    pub spaced: bool,
 }
 
 impl Settings {
@@ -104,10 +113,12 @@ impl Settings {
         Self {
             seed,
             words: true,
-            mutant: None,
+            mutant: crate::mutants::of_this_thread(),
             latency: (Duration::from_micros(50), Duration::from_micros(300)),
             detection: Duration::from_millis(1000),
             strict: true,
+            innocents: true,
+            spaced: false,
         }
     }
 }
@@ -130,6 +141,8 @@ pub struct World {
     pub dead_addresses: Vec<Address>,
     /// Of calls and workers.
     pub next_id: u64,
+    /// The next good answer is followed by a crash.
+    pub crash_at_answer: bool,
     queue: BTreeMap<(Instant, u64), Happening>,
     queued: u64,
     steps: u64,
@@ -164,6 +177,7 @@ impl World {
             plan: crate::sweep::Plan::default(),
             dead_addresses: Vec::new(),
             next_id: 0,
+            crash_at_answer: false,
             queue: BTreeMap::new(),
             queued: 0,
             steps: 0,
@@ -269,6 +283,8 @@ impl World {
             Happening::Boot(site) => self.boot(site),
             Happening::Discover(process) => self.discover(process),
             Happening::Mend(mend) => self.mend(mend),
+            Happening::DeathKnown(process) => self.check_death_known(process),
+            Happening::Compare => self.compare_registries(),
             Happening::Strike => self.strike(),
             Happening::UserCall => self.user_call(),
         }

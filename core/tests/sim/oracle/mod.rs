@@ -158,6 +158,16 @@ impl Oracle {
         }
     }
 
+    /// Whether two clusters may exist, which met nobody of the other.
+    pub fn may_be_split(&self) -> bool {
+        self.split.is_some()
+    }
+
+    /// How long nothing has happened to the cluster as a whole.
+    pub fn quiet_for(&self, now: Instant) -> Duration {
+        now.since(self.disturbed)
+    }
+
     /// All members were seen to agree: from now on every check is on.
     pub fn trust(&mut self) {
         self.strict = true;
@@ -441,6 +451,13 @@ impl History {
             }
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    /// How long ago a call that may change it ended; zero while one is open.
+    pub fn untouched_for(&self, now: Instant) -> Duration {
+        let ends = [self.registered, self.removed, self.perhaps_registered, self.perhaps_removed];
+        let last = ends.into_iter().flatten().max().unwrap_or(Instant::ZERO);
+        if self.is_open() { Duration::ZERO } else { now.since(last) }
     }
 
     /// Whether a call that may change it is not answered.

@@ -12,7 +12,7 @@ use crate::world::World;
 const SLACK: u64 = 150;
 
 #[test]
-fn a_frozen_node_is_counted_down_within_the_bound() {
+pub fn a_frozen_node_is_counted_down_within_the_bound() {
     for count in [2, 3, 5, 7] {
         for seed in 0..10 {
             let (mut world, nodes) = cluster(seed, count);
@@ -28,7 +28,7 @@ fn a_frozen_node_is_counted_down_within_the_bound() {
 }
 
 #[test]
-fn a_short_pause_changes_nothing() {
+pub fn a_short_pause_changes_nothing() {
     for seed in 0..20 {
         let (mut world, nodes) = cluster(seed, 2 + seed as usize % 4);
         assert!(world.register(nodes[0], "x").is_ok());
@@ -41,7 +41,7 @@ fn a_short_pause_changes_nothing() {
 }
 
 #[test]
-fn a_thawed_node_does_not_accuse_the_rest() {
+pub fn a_thawed_node_does_not_accuse_the_rest() {
     for seed in 0..20 {
         let (mut world, nodes) = cluster(seed, 3 + seed as usize % 3);
         assert!(world.register(nodes[1], "x").is_ok());
@@ -57,7 +57,7 @@ fn a_thawed_node_does_not_accuse_the_rest() {
 }
 
 #[test]
-fn a_killed_node_is_down_and_its_names_run_again_in_milliseconds() {
+pub fn a_killed_node_is_down_and_its_names_run_again_in_milliseconds() {
     for seed in 0..30 {
         let (mut world, nodes) = cluster(seed, 3);
         for number in 0..12 {
@@ -73,7 +73,7 @@ fn a_killed_node_is_down_and_its_names_run_again_in_milliseconds() {
 }
 
 #[test]
-fn a_node_that_refuses_one_but_is_heard_by_another_is_not_counted_down() {
+pub fn a_node_that_refuses_one_but_is_heard_by_another_is_not_counted_down() {
     for seed in 0..20 {
         let (mut world, nodes) = cluster(seed, 3 + seed as usize % 3);
         let (liar, victim) = (world[nodes[0]].site, world[nodes[1]].site);
@@ -87,7 +87,7 @@ fn a_node_that_refuses_one_but_is_heard_by_another_is_not_counted_down() {
 }
 
 #[test]
-fn a_lasting_cut_between_one_pair_is_bridged() {
+pub fn a_lasting_cut_between_one_pair_is_bridged() {
     for seed in 0..20 {
         let (mut world, nodes) = cluster(seed, 3 + seed as usize % 3);
         let (one, other) = (world[nodes[0]].site, world[nodes[1]].site);
@@ -109,7 +109,7 @@ fn a_lasting_cut_between_one_pair_is_bridged() {
 }
 
 #[test]
-fn one_broken_link_disturbs_nobody() {
+pub fn one_broken_link_disturbs_nobody() {
     for seed in 0..20 {
         let (mut world, nodes) = cluster(seed, 2 + seed as usize % 3);
         let (one, other) = (world[nodes[0]].site, world[nodes[1]].site);
@@ -120,7 +120,7 @@ fn one_broken_link_disturbs_nobody() {
 }
 
 #[test]
-fn a_node_that_dies_while_another_syncs_leaves_no_name_behind() {
+pub fn a_node_that_dies_while_another_syncs_leaves_no_name_behind() {
     for seed in 0..30 {
         let (mut world, nodes) = cluster(seed, 2);
         for number in 0..100 {

@@ -10,7 +10,7 @@ use crate::network::Told;
 use crate::world::{Settings, World};
 
 #[test]
-fn simultaneous_boots_form_in_well_under_a_second() {
+pub fn simultaneous_boots_form_in_well_under_a_second() {
     for count in [2, 3, 4, 5, 6, 7, 10] {
         for seed in 0..20 {
             let mut world = World::new(Settings::calm(seed));
@@ -33,7 +33,7 @@ fn simultaneous_boots_form_in_well_under_a_second() {
 }
 
 #[test]
-fn a_node_alone_forms_and_serves() {
+pub fn a_node_alone_forms_and_serves() {
     let mut world = World::new(Settings::calm(1));
     let site = world.site("a", &[kind::PLAIN]);
     world.boot(site);
@@ -44,7 +44,7 @@ fn a_node_alone_forms_and_serves() {
 }
 
 #[test]
-fn a_late_node_learns_what_the_others_know() {
+pub fn a_late_node_learns_what_the_others_know() {
     let (mut world, nodes) = cluster(2, 2);
     for number in 0..50 {
         assert!(world.register(nodes[0], &format!("n{number}")).is_ok());
@@ -58,7 +58,7 @@ fn a_late_node_learns_what_the_others_know() {
 }
 
 #[test]
-fn a_node_that_returns_under_its_old_name_is_someone_new() {
+pub fn a_node_that_returns_under_its_old_name_is_someone_new() {
     let (mut world, nodes) = cluster(3, 3);
     for number in 0..30 {
         assert!(world.register(nodes[0], &format!("n{number}")).is_ok());
@@ -75,7 +75,7 @@ fn a_node_that_returns_under_its_old_name_is_someone_new() {
 }
 
 #[test]
-fn a_second_live_node_of_one_name_is_refused_and_the_first_not_disturbed() {
+pub fn a_second_live_node_of_one_name_is_refused_and_the_first_not_disturbed() {
     for seed in 0..20 {
         let (mut world, nodes) = cluster(seed, 3);
         assert!(world.register(nodes[0], "x").is_ok());
@@ -94,7 +94,7 @@ fn a_second_live_node_of_one_name_is_refused_and_the_first_not_disturbed() {
 }
 
 #[test]
-fn all_restart_at_once_and_form_again() {
+pub fn all_restart_at_once_and_form_again() {
     let (mut world, nodes) = cluster(4, 4);
     assert!(world.register(nodes[0], "x").is_ok());
     nodes.iter().for_each(|&node| world.crash(node, Told::ByReset));

@@ -18,7 +18,7 @@ fn all_run(world: &World, count: usize) {
 }
 
 #[test]
-fn a_node_that_drains_hands_all_its_names_to_others() {
+pub fn a_node_that_drains_hands_all_its_names_to_others() {
     for seed in 0..10 {
         let (mut world, nodes) = cluster(seed, 2 + seed as usize % 3);
         register_many(&mut world, nodes[0], 20);
@@ -31,7 +31,7 @@ fn a_node_that_drains_hands_all_its_names_to_others() {
 }
 
 #[test]
-fn a_node_that_leaves_loses_nothing_and_is_counted_as_left() {
+pub fn a_node_that_leaves_loses_nothing_and_is_counted_as_left() {
     for seed in 0..10 {
         let (mut world, nodes) = cluster(seed, 3);
         register_many(&mut world, nodes[0], 20);
@@ -43,7 +43,7 @@ fn a_node_that_leaves_loses_nothing_and_is_counted_as_left() {
 }
 
 #[test]
-fn rolling_restarts_lose_no_name() {
+pub fn rolling_restarts_lose_no_name() {
     let (mut world, nodes) = cluster(3, 3);
     register_many(&mut world, nodes[0], 40);
     for node in nodes {
@@ -55,7 +55,7 @@ fn rolling_restarts_lose_no_name() {
 }
 
 #[test]
-fn from_one_to_five_to_one_loses_no_name() {
+pub fn from_one_to_five_to_one_loses_no_name() {
     let (mut world, nodes) = cluster(4, 1);
     register_many(&mut world, nodes[0], 40);
     for name in ["b", "c", "d", "e"] {

@@ -14,6 +14,48 @@ use crate::calls::{managed, name};
 use crate::faults::kind;
 use crate::world::{ProcessId, Settings, SiteId, World};
 
+/// A scenario by its name.
+pub type Scenario = (&'static str, fn());
+
+macro_rules! scenarios {
+    ($($file:ident::$scenario:ident,)+) => {
+        /// All of them, for mutants to hide from.
+        pub const SCENARIOS: &[Scenario] = &[$((stringify!($scenario), $file::$scenario)),+];
+    };
+}
+
+scenarios! {
+    detection::a_frozen_node_is_counted_down_within_the_bound,
+    detection::a_short_pause_changes_nothing,
+    detection::a_thawed_node_does_not_accuse_the_rest,
+    detection::a_killed_node_is_down_and_its_names_run_again_in_milliseconds,
+    detection::a_node_that_refuses_one_but_is_heard_by_another_is_not_counted_down,
+    detection::a_lasting_cut_between_one_pair_is_bridged,
+    detection::one_broken_link_disturbs_nobody,
+    detection::a_node_that_dies_while_another_syncs_leaves_no_name_behind,
+    formation::simultaneous_boots_form_in_well_under_a_second,
+    formation::a_node_alone_forms_and_serves,
+    formation::a_late_node_learns_what_the_others_know,
+    formation::a_node_that_returns_under_its_old_name_is_someone_new,
+    formation::a_second_live_node_of_one_name_is_refused_and_the_first_not_disturbed,
+    formation::all_restart_at_once_and_form_again,
+    leaving::a_node_that_drains_hands_all_its_names_to_others,
+    leaving::a_node_that_leaves_loses_nothing_and_is_counted_as_left,
+    leaving::rolling_restarts_lose_no_name,
+    leaving::from_one_to_five_to_one_loses_no_name,
+    registration::the_scene_two_nodes_one_worker_a_kill_a_takeover,
+    registration::of_two_claims_at_once_one_wins_and_the_other_hears_who,
+    registration::a_thousand_names_survive_a_kill_right_after_their_acknowledgement,
+    registration::an_acknowledged_name_survives_the_kill_of_any_node_at_the_moment_of_its_acknowledgement,
+    registration::an_acknowledged_removal_survives_the_kill_of_any_node_at_the_moment_of_its_acknowledgement,
+    registration::a_worker_that_ends_at_once_is_restarted_under_its_name,
+    registration::a_caller_who_gives_up_leaves_no_ghost,
+    registration::what_was_removed_can_be_registered_again_with_a_later_epoch,
+    registration::an_attached_worker_ends_and_its_name_is_free,
+    registration::a_kind_that_nobody_knows_is_an_error_at_once,
+    registration::traffic_at_rest_does_not_grow_with_the_names,
+}
+
 /// Letters for the nodes of a scenario.
 const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 

@@ -11,7 +11,7 @@ use crate::network::Told;
 use crate::world::World;
 
 #[test]
-fn the_scene_two_nodes_one_worker_a_kill_a_takeover() {
+pub fn the_scene_two_nodes_one_worker_a_kill_a_takeover() {
     let (mut world, nodes) = cluster(1, 2);
     let registered = world.register(nodes[0], "SingletonName").expect("the name is free");
     let holder = world.runs_on("SingletonName").expect("it runs");
@@ -34,7 +34,7 @@ fn the_scene_two_nodes_one_worker_a_kill_a_takeover() {
 }
 
 #[test]
-fn of_two_claims_at_once_one_wins_and_the_other_hears_who() {
+pub fn of_two_claims_at_once_one_wins_and_the_other_hears_who() {
     for seed in 0..50 {
         for worker in [managed(kind::PLAIN), managed(kind::SLOW), WorkerSpec::Attached] {
             let (mut world, nodes) = cluster(seed, 2 + seed as usize % 3);
@@ -58,7 +58,7 @@ fn of_two_claims_at_once_one_wins_and_the_other_hears_who() {
 }
 
 #[test]
-fn a_thousand_names_survive_a_kill_right_after_their_acknowledgement() {
+pub fn a_thousand_names_survive_a_kill_right_after_their_acknowledgement() {
     let (mut world, nodes) = cluster(5, 3);
     let calls: Vec<_> = (0..1000)
         .map(|number| {
@@ -79,7 +79,7 @@ fn a_thousand_names_survive_a_kill_right_after_their_acknowledgement() {
 }
 
 #[test]
-fn an_acknowledged_name_survives_the_kill_of_any_node_at_the_moment_of_its_acknowledgement() {
+pub fn an_acknowledged_name_survives_the_kill_of_any_node_at_the_moment_of_its_acknowledgement() {
     for seed in 0..60 {
         let (mut world, nodes) = cluster(seed, 2 + seed as usize % 3);
         let victim = nodes[seed as usize / 3 % nodes.len()];
@@ -93,7 +93,7 @@ fn an_acknowledged_name_survives_the_kill_of_any_node_at_the_moment_of_its_ackno
 }
 
 #[test]
-fn an_acknowledged_removal_survives_the_kill_of_any_node_at_the_moment_of_its_acknowledgement() {
+pub fn an_acknowledged_removal_survives_the_kill_of_any_node_at_the_moment_of_its_acknowledgement() {
     for seed in 0..60 {
         let (mut world, nodes) = cluster(seed, 2 + seed as usize % 3);
         let victim = nodes[seed as usize / 3 % nodes.len()];
@@ -109,7 +109,7 @@ fn an_acknowledged_removal_survives_the_kill_of_any_node_at_the_moment_of_its_ac
 }
 
 #[test]
-fn a_worker_that_ends_at_once_is_restarted_under_its_name() {
+pub fn a_worker_that_ends_at_once_is_restarted_under_its_name() {
     for seed in 0..10 {
         let (mut world, nodes) = cluster(seed, 2);
         let registered = world.register(nodes[0], "x").expect("the name is free");
@@ -123,7 +123,7 @@ fn a_worker_that_ends_at_once_is_restarted_under_its_name() {
 }
 
 #[test]
-fn a_caller_who_gives_up_leaves_no_ghost() {
+pub fn a_caller_who_gives_up_leaves_no_ghost() {
     for seed in 0..20 {
         let (mut world, nodes) = cluster(seed, 3);
         let register = Request::Register { name: name("x"), worker: managed(kind::SLOW) };
@@ -134,7 +134,7 @@ fn a_caller_who_gives_up_leaves_no_ghost() {
 }
 
 #[test]
-fn what_was_removed_can_be_registered_again_with_a_later_epoch() {
+pub fn what_was_removed_can_be_registered_again_with_a_later_epoch() {
     let (mut world, nodes) = cluster(6, 3);
     assert_eq!(world.unregister(nodes[2], "x"), Err(UnregisterError::NotFound));
     let first = world.register(nodes[0], "x").expect("the name is free");
@@ -146,7 +146,7 @@ fn what_was_removed_can_be_registered_again_with_a_later_epoch() {
 }
 
 #[test]
-fn an_attached_worker_ends_and_its_name_is_free() {
+pub fn an_attached_worker_ends_and_its_name_is_free() {
     let (mut world, nodes) = cluster(7, 2);
     let attached = world.attach(nodes[0], "x").expect("the name is free");
     assert!(attached.attached);
@@ -159,7 +159,7 @@ fn an_attached_worker_ends_and_its_name_is_free() {
 }
 
 #[test]
-fn a_kind_that_nobody_knows_is_an_error_at_once() {
+pub fn a_kind_that_nobody_knows_is_an_error_at_once() {
     let (mut world, nodes) = cluster(8, 2);
     let before = world.now;
     assert_eq!(world.claim(nodes[0], "x", managed("nothing")), Err(RegisterError::UnknownKind));
@@ -167,7 +167,7 @@ fn a_kind_that_nobody_knows_is_an_error_at_once() {
 }
 
 #[test]
-fn traffic_at_rest_does_not_grow_with_the_names() {
+pub fn traffic_at_rest_does_not_grow_with_the_names() {
     let spent = |names: usize| {
         let (mut world, nodes) = cluster(9, 3);
         for number in 0..names {
