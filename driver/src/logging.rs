@@ -1,7 +1,9 @@
 //! What the operator reads: events and orders as `tracing` lines, in words that a user of Swarm recognises.
 
 use skep_core::error::RetireReason;
-use skep_core::event::{EndReason, Event, Exit, Input, Output, StartReason, Stopped, TopologyChange};
+use skep_core::event::{
+    EndReason, Event, Evidence, Exit, Input, Output, StartReason, StopReason, Stopped, TopologyChange,
+};
 use skep_core::id::NodeName;
 use tracing::{debug, error, info, trace, warn};
 
@@ -15,7 +17,7 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
         }
         Event::MemberLeaving { node, life } => info!(target: "skep", %node, %life, "{node} is leaving"),
         Event::MemberDown { node, life, evidence } => {
-            info!(target: "skep", %node, %life, ?evidence, "nodedown {node}");
+            info!(target: "skep", %node, %life, evidence = proof(*evidence), "nodedown {node}");
         }
         Event::TopologyChanged { change, node } => {
             let word = match change {
@@ -35,20 +37,20 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
                 StartReason::Registered => "starting",
                 StartReason::Takeover | StartReason::Restart => "restarting",
             };
-            info!(target: "skep", %name, node = %me, %epoch, ?why, "{word} {name} on {me}");
+            info!(target: "skep", %name, node = %me, %epoch, why = cause(*why), "{word} {name} on {me}");
         }
         Event::Started { name, epoch, why } => {
-            info!(target: "skep", %name, node = %me, %epoch, ?why, "started {name} on {me}");
+            info!(target: "skep", %name, node = %me, %epoch, why = cause(*why), "started {name} on {me}");
         }
         Event::StartFailed { name, epoch, reason } => {
             warn!(target: "skep", %name, node = %me, %epoch, %reason, "{name} did not start on {me}");
         }
         Event::Stopped { name, epoch, why } => match why {
             EndReason::Ordered(why, Stopped::Stuck) => {
-                warn!(target: "skep", %name, node = %me, %epoch, ?why, "{name} is stuck on {me}: it blocks its thread");
+                warn!(target: "skep", %name, node = %me, %epoch, why = reason(*why), "{name} is stuck on {me}: it blocks its thread");
             }
             EndReason::Ordered(why, how) => {
-                info!(target: "skep", %name, node = %me, %epoch, ?why, ?how, "stopped {name} on {me}");
+                info!(target: "skep", %name, node = %me, %epoch, why = reason(*why), how = manner(*how), "stopped {name} on {me}");
             }
             EndReason::Exited(Exit::Finished) => {
                 info!(target: "skep", %name, node = %me, %epoch, "{name} finished on {me}");
@@ -106,5 +108,40 @@ pub(crate) fn output(output: &Output) {
         Output::Close { link, reason } => debug!(target: "skep", link = link.0, %reason, "closing a link"),
         Output::Event(_) => {}
         other => trace!(target: "skep::output", output = ?other),
+    }
+}
+
+fn cause(why: StartReason) -> &'static str {
+    match why {
+        StartReason::Registered => "registered",
+        StartReason::Takeover => "takeover",
+        StartReason::Restart => "restart",
+    }
+}
+
+fn reason(why: StopReason) -> &'static str {
+    match why {
+        StopReason::Unregistered => "unregistered",
+        StopReason::Cancelled => "cancelled",
+        StopReason::Superseded => "superseded",
+        StopReason::Conflict => "conflict",
+        StopReason::Draining => "draining",
+    }
+}
+
+fn manner(how: Stopped) -> &'static str {
+    match how {
+        Stopped::Kindly => "kindly",
+        Stopped::ByForce => "by force",
+        Stopped::Stuck => "stuck",
+    }
+}
+
+fn proof(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Silent => "silent",
+        Evidence::Refused => "refused",
+        Evidence::Replaced => "replaced",
+        Evidence::Left => "left",
     }
 }

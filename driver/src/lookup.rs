@@ -4,6 +4,7 @@
 //! beside a writer) it read fastest, and a resize stalls one shard only.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -161,6 +162,14 @@ impl Lookup {
         signals.into_iter().for_each(|signal| signal.raise());
     }
 
+    /// Ready once anything is known of this name.
+    pub(crate) async fn known(&self, name: &str) {
+        let watch = self.watch(name);
+        while self.get(name) == Known::Free {
+            watch.changed().await;
+        }
+    }
+
     fn watches(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Signal>>>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
     }
@@ -180,9 +189,8 @@ impl Watch<'_> {
         if self.signal.raised.swap(false, Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    #[cfg(test)]
-    async fn changed(&self) {
-        std::future::poll_fn(|context| self.poll_changed(context.waker())).await;
+    pub(crate) async fn changed(&self) {
+        poll_fn(|context| self.poll_changed(context.waker())).await;
     }
 }
 

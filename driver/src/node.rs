@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::channel::oneshot;
+use skep_core::Instant;
 use skep_core::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
 use skep_core::event::{Counters, MemberView, Ownership, Registration, Reply, Request, WorkerSpec};
 use skep_core::id::{Address, ClusterName, Epoch, Kind, Life, Name, NodeName, Payload};
 
-use crate::calls::{CallError, Router, SendError};
+use crate::calls::{CallError, Handled, Router, SendError};
 use crate::events::{Board, Events};
 use crate::lookup::{Known, Located};
 use crate::mail::{Guest, Inbox, Mail, Running};
@@ -317,7 +318,8 @@ impl Node {
     }
 
     /// Sends a message to the worker of a name and waits for its answer. While the name has no holder that can be
-    /// reached this waits too.
+    /// reached this waits too. A name that this node does not know is asked for at its arbiter first: it may have
+    /// been registered just now.
     ///
     /// Dropping the future gives the answer up; the message may be handled all the same.
     ///
@@ -329,7 +331,11 @@ impl Node {
         message: M,
         timeout: Duration,
     ) -> Result<M::Reply, CallError> {
-        self.shared.router.call(name.as_ref(), message, timeout).await
+        let (name, deadline) = (name.as_ref(), self.shared.platform.now() + timeout);
+        if self.shared.router.lookup.get(name) == Known::Free {
+            self.find(name, deadline).await?;
+        }
+        self.shared.router.call(name, message, deadline).await
     }
 
     /// Sends a message that wants no answer to the worker of a name. Waits for nothing.
@@ -384,6 +390,19 @@ impl Node {
         if self.ask(Request::Leave, timeout).await.is_some() {
             self.ended().await; // the last frames are on their way out
         }
+    }
+
+    /// Until this node knows a name that its arbiter knows.
+    async fn find(&self, name: &str, deadline: Instant) -> Result<(), CallError> {
+        let left = deadline.since(self.shared.platform.now());
+        self.whereis_consistent(name, left).await.map_err(|error| match error {
+            LookupError::Busy => CallError::Overloaded,
+            LookupError::Timeout => CallError::Timeout { handled: Handled::No },
+            LookupError::Leaving => CallError::Ended,
+            _ => CallError::NotFound,
+        })?;
+        let known = self.shared.router.lookup.known(name);
+        self.shared.platform.by(deadline, known).await.ok_or(CallError::Timeout { handled: Handled::No })
     }
 
     async fn ask(&self, request: Request, timeout: Duration) -> Option<Reply> {

@@ -39,11 +39,11 @@ impl Router {
         &self,
         name: &str,
         message: M,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<M::Reply, CallError> {
-        let now = self.platform.now();
-        let deadline = now + timeout;
-        let Some(ticket) = self.pending.open(now, deadline) else { return Err(CallError::Overloaded) };
+        let Some(ticket) = self.pending.open(self.platform.now(), deadline) else {
+            return Err(CallError::Overloaded);
+        };
         let mut message = Some(message);
         let mut watch = None;
         let mut pause = FIRST_PAUSE;

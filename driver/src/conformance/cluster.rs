@@ -96,7 +96,6 @@ async fn calls_reach_the_worker_from_both<R: Runtime>(runtime: &R, a: &Node, b: 
         let name = format!("called-{n}");
         let made = a.register::<Probe>(&name, Some(10), PATIENCE).await.expect("the name is free");
         for (node, sum) in [(a, 11), (b, 12), (a, 13), (b, 14)] {
-            until(runtime, "the name is known", async || node.whereis(&name).is_some()).await;
             assert_eq!(node.call(&name, Add(1), PATIENCE).await, Ok(sum), "{name} from {}", node.name());
         }
         let who = b.call(&name, WhoAmI, PATIENCE).await;
@@ -149,14 +148,8 @@ async fn an_attached_task_is_called_and_told(a: &Node, b: &Node) {
         let Some(OneOf1::First(call)) = attached.next().await else { panic!("a call comes") };
         call.answer(|Add(n)| n * 2);
     };
-    let calling = async {
-        while b.whereis("attached").is_none() {
-            // The caller of a registration hears of it before every other node does.
-            assert_eq!(b.call("attached", Add(21), PATIENCE).await, Err(CallError::NotFound));
-        }
-        b.call("attached", Add(21), PATIENCE).await
-    };
-    let (answer, ()) = join(calling, answering).await;
+    // At once, although the caller of a registration hears of it before every other node does.
+    let (answer, ()) = join(b.call("attached", Add(21), PATIENCE), answering).await;
     assert_eq!(answer, Ok(42));
     b.unregister("attached", PATIENCE).await.expect("the name is held");
     assert!(attached.next().await.is_none(), "it is told");
