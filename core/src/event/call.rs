@@ -1,0 +1,158 @@
+//! What users ask of a machine, and what they are answered.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
+use crate::id::{Address, Epoch, Kind, Life, Name, NodeName, Payload, Role, Slot};
+
+/// What a user asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Request {
+    /// Claim a name: start a worker under it, or put a running one under it. Answer: `Reply::Registered`.
+    Register {
+        /// Which.
+        name: Name,
+        /// What for.
+        worker: WorkerSpec,
+    },
+    /// Free a name; a managed worker is stopped first. Answer: `Reply::Unregistered`.
+    Unregister {
+        /// Which.
+        name: Name,
+    },
+    /// Ask the name's arbiter. Answer: `Reply::Located`.
+    Locate {
+        /// Which.
+        name: Name,
+    },
+    /// Who should run the name, and why. Answer: `Reply::Owner`.
+    Owner {
+        /// Which.
+        name: Name,
+    },
+    /// All members that this node knows, sorted by name, then life. Answer: `Reply::Members`.
+    Members,
+    /// Counters of this machine. Answer: `Reply::Counters`.
+    Counters,
+    /// Hand all workers to others, and own nothing from now on. Answer: `Reply::Drained`.
+    Drain,
+    /// Tell all members that this life ends now. Answer: `Reply::Left`, after which comes `Output::Retire`.
+    Leave,
+}
+
+/// What a name is claimed for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum WorkerSpec {
+    /// A host is chosen and starts it; it moves when it must.
+    Managed {
+        /// What code.
+        kind: Kind,
+        /// For its start, here and after every move.
+        args: Payload,
+    },
+    /// It runs here already; it does not move. `WorkerStarted` is not awaited.
+    Attached,
+}
+
+/// The answer to a `Request`, variant by variant.
+#[derive(Clone, PartialEq, Debug)]
+#[expect(missing_docs, reason = "each is the answer to the request of its name")]
+pub enum Reply {
+    Registered(Result<Registration, RegisterError>),
+    Unregistered(Result<(), UnregisterError>),
+    Located(Result<Registration, LookupError>),
+    Owner(Result<Ownership, OwnerError>),
+    Members(Vec<MemberView>),
+    Counters(Counters),
+    /// How many workers were handed to others.
+    Drained(Result<usize, DrainError>),
+    Left,
+}
+
+/// A registered name, as its arbiter or its replica knows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Registration {
+    /// The node that runs it.
+    pub node: NodeName,
+    /// That node's life.
+    pub life: Life,
+    /// The start that runs.
+    pub epoch: Epoch,
+    /// What code; `attached` for attached workers.
+    pub kind: Kind,
+    /// Whether it was attached, and so does not move.
+    pub attached: bool,
+}
+
+/// Who should run a name, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ownership {
+    /// The wanted host.
+    pub node: NodeName,
+    /// Its life.
+    pub life: Life,
+    /// The name's place in the ring.
+    pub slot: Slot,
+    /// In words: arbiter, candidates, who was excluded and for what.
+    pub why: String,
+}
+
+/// A member as one node sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberView {
+    /// Its name.
+    pub node: NodeName,
+    /// Its life.
+    pub life: Life,
+    /// Its state.
+    pub status: Status,
+    /// Where it listens.
+    pub address: Address,
+    /// Its share of the ring.
+    pub weight: u16,
+    /// What it offers.
+    pub roles: Vec<Role>,
+    /// Which kinds it has code for.
+    pub kinds: Vec<Kind>,
+}
+
+/// What state a member is in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Status {
+    /// Catches up with the registry; owns nothing yet.
+    Joining,
+    /// Owns slots and runs workers.
+    Up,
+    /// Was silent, and may still refute it; owns what it owned.
+    Suspect,
+    /// Gives away what it has; owns no slot.
+    Leaving,
+    /// Counted dead, or gone.
+    Down,
+}
+
+/// Figures of one machine, since its start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Registered names.
+    pub names: u64,
+    /// Members that are not down, itself included.
+    pub members: u64,
+    /// Links with a member.
+    pub links: u64,
+    /// Control messages sent.
+    pub messages_sent: u64,
+    /// Control messages received.
+    pub messages_received: u64,
+    /// Bytes of control frames sent, headers included.
+    pub bytes_sent: u64,
+    /// Bytes of control frames received.
+    pub bytes_received: u64,
+    /// Frames of a kind that this version does not know; skipped.
+    pub unknown_frames: u64,
+    /// Frames that were no message; their link was closed.
+    pub malformed_frames: u64,
+}

@@ -1,0 +1,129 @@
+//! What happens to a machine.
+
+use alloc::vec::Vec;
+
+use super::Request;
+use crate::error::DialFailure;
+use crate::id::{Address, CallId, Epoch, LinkId, Name, Reason, Source};
+use crate::time::Instant;
+use crate::wire::{Frame, Hello};
+
+/// Something that happened. Every change of a machine is one of these.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Input {
+    /// A connection finished its handshake. It stays until `Output::Close` or `LinkDown`.
+    LinkUp {
+        /// Never used before.
+        link: LinkId,
+        /// Who began it.
+        way: Way,
+        /// What the peer said of itself in the handshake, already admitted.
+        peer: Hello,
+    },
+    /// A connection ended, for any reason but our own `Output::Close`.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+    },
+    /// An `Output::Dial` made no connection. Each order is answered by `LinkUp` or by this, once.
+    DialFailed {
+        /// As ordered.
+        address: Address,
+        /// Why.
+        failure: DialFailure,
+    },
+    /// A control frame arrived (`Frame::is_control`).
+    Message {
+        /// From where.
+        link: LinkId,
+        /// As the transport cut it; not yet decoded.
+        frame: Frame,
+    },
+    /// A user asks. Answered by exactly one `Output::Return`, at the deadline at the latest.
+    Call {
+        /// Never used before.
+        call: CallId,
+        /// When the caller stops waiting.
+        deadline: Instant,
+        /// What for.
+        request: Request,
+    },
+    /// The answer to `Output::Start`.
+    WorkerStarted {
+        /// As ordered.
+        name: Name,
+        /// As ordered.
+        epoch: Epoch,
+        /// Running, or why not.
+        result: Result<(), Reason>,
+    },
+    /// A running worker ended without being told to.
+    WorkerExited {
+        /// Whose.
+        name: Name,
+        /// Which start.
+        epoch: Epoch,
+        /// How.
+        exit: Exit,
+    },
+    /// The answer to `Output::Stop`: nothing of that start runs any more, unless `Stuck`.
+    WorkerStopped {
+        /// As ordered.
+        name: Name,
+        /// As ordered.
+        epoch: Epoch,
+        /// How it went.
+        outcome: Stopped,
+    },
+    /// A discovery source spoke.
+    Observed {
+        /// Which.
+        source: Source,
+        /// What it said.
+        observation: Observation,
+    },
+    /// The time that `poll_timeout` named has come. Harmless when it has not.
+    Timeout,
+}
+
+/// Who began a link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// We did, to this address.
+    Dialled(Address),
+    /// The peer did.
+    Accepted,
+}
+
+/// How a worker ended by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// It returned.
+    Finished,
+    /// It panicked, or returned an error.
+    Failed(Reason),
+}
+
+/// How a stop went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stopped {
+    /// It ended in time.
+    Kindly,
+    /// It was aborted at an await point.
+    ByForce,
+    /// It blocks its thread and runs on.
+    Stuck,
+}
+
+/// What a discovery source said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Observation {
+    /// These are all the addresses that the source knows now.
+    Snapshot(Vec<Address>),
+    /// This one too.
+    Upsert(Address),
+    /// Not this one any more. Never closes a live link.
+    Gone(Address),
+    /// The source does not answer; what it said before stands.
+    Failed(Reason),
+}

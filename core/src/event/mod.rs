@@ -1,0 +1,11 @@
+//! The vocabularies of the machine: what happened to it, what it orders, what it tells.
+
+mod call;
+mod input;
+mod news;
+mod output;
+
+pub use call::{Counters, MemberView, Ownership, Registration, Reply, Request, Status, WorkerSpec};
+pub use input::{Exit, Input, Observation, Stopped, Way};
+pub use news::{EndReason, Event, Evidence, StartReason, TopologyChange};
+pub use output::{Output, Placement, StopReason};

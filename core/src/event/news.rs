@@ -1,0 +1,182 @@
+//! What a machine tells: facts for logs and subscribers.
+
+use core::time::Duration;
+
+use super::{Exit, StopReason, Stopped};
+use crate::error::Refusal;
+use crate::id::{Address, Epoch, Life, Name, NodeName, Reason};
+
+/// News, for logs and subscribers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// This node announced itself up.
+    Formed {
+        /// How many members are up, itself included.
+        up: usize,
+    },
+    /// A member is up, or proved that a suspicion was wrong.
+    MemberUp {
+        /// Who.
+        node: NodeName,
+        /// Which life.
+        life: Life,
+    },
+    /// A member is silent.
+    MemberSuspect {
+        /// Who.
+        node: NodeName,
+        /// Which life.
+        life: Life,
+    },
+    /// A member gives its workers away.
+    MemberLeaving {
+        /// Who.
+        node: NodeName,
+        /// Which life.
+        life: Life,
+    },
+    /// A member is counted down.
+    MemberDown {
+        /// Who.
+        node: NodeName,
+        /// Which life.
+        life: Life,
+        /// Why.
+        evidence: Evidence,
+    },
+    /// The set of members that own slots changed; workers may move. Follows each `MemberUp` and `MemberDown`
+    /// that changes it.
+    TopologyChanged {
+        /// What happened to whom.
+        change: TopologyChange,
+        /// Who.
+        node: NodeName,
+    },
+    /// All that the last topology changes asked of this node is done.
+    TopologySettled,
+    /// A user of this node claims a name.
+    Registering {
+        /// Which.
+        name: Name,
+    },
+    /// A claim of this node's user found the name taken.
+    AlreadyRegistered {
+        /// Which.
+        name: Name,
+        /// By whom.
+        node: NodeName,
+    },
+    /// A worker is being started here.
+    Starting {
+        /// Which.
+        name: Name,
+        /// Which start.
+        epoch: Epoch,
+        /// Why.
+        why: StartReason,
+    },
+    /// A worker runs here.
+    Started {
+        /// Which.
+        name: Name,
+        /// Which start.
+        epoch: Epoch,
+        /// Why.
+        why: StartReason,
+    },
+    /// A worker's start failed here.
+    StartFailed {
+        /// Which.
+        name: Name,
+        /// Which start.
+        epoch: Epoch,
+        /// What it said.
+        reason: Reason,
+    },
+    /// A worker no longer runs here.
+    Stopped {
+        /// Which.
+        name: Name,
+        /// Which start.
+        epoch: Epoch,
+        /// Why.
+        why: EndReason,
+    },
+    /// A registered name changed its holder.
+    Moved {
+        /// Which.
+        name: Name,
+        /// From where.
+        from: NodeName,
+        /// To where.
+        to: NodeName,
+        /// The start that runs there.
+        epoch: Epoch,
+    },
+    /// Two registrations of one name met; one stays.
+    Conflict {
+        /// Which.
+        name: Name,
+        /// Who keeps it.
+        winner: NodeName,
+        /// Who stops its copy.
+        loser: NodeName,
+    },
+    /// A node was refused a link, or refused us one.
+    LinkRefused {
+        /// Where.
+        address: Address,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// This process was not running for longer than detection takes; what it knows may be old.
+    Thawed {
+        /// For how long.
+        gap: Duration,
+    },
+}
+
+/// Why a member is counted down.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Evidence {
+    /// It was suspected and did not refute it.
+    Silent,
+    /// The kernel at its address says that nobody listens.
+    Refused,
+    /// A later life answers under its name.
+    Replaced,
+    /// It said so itself.
+    Left,
+}
+
+/// What changed the ring.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TopologyChange {
+    /// A member came up.
+    NodeUp,
+    /// A member is counted down.
+    NodeDown,
+    /// A member leaves.
+    NodeLeaving,
+}
+
+/// Why a worker is started.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StartReason {
+    /// A caller registered it.
+    Registered,
+    /// Its node is gone.
+    Takeover,
+    /// It ended, and its policy wants it back.
+    Restart,
+}
+
+/// Why a worker ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EndReason {
+    /// We stopped it.
+    Ordered(StopReason, Stopped),
+    /// It ended by itself.
+    Exited(Exit),
+}

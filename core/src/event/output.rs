@@ -1,0 +1,101 @@
+//! What a machine orders.
+
+use core::time::Duration;
+
+use super::{Event, Reply};
+use crate::error::{Refusal, RetireReason};
+use crate::id::{Address, CallId, Epoch, Kind, Life, LinkId, Name, Payload};
+use crate::wire::Frame;
+
+/// An order to the driver, or news for the user. To be carried out in the order given.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Connect to this address, once; answer with `LinkUp` or `DialFailed`.
+    Dial {
+        /// Where.
+        address: Address,
+    },
+    /// Put a frame on a link. Dropped if the link is gone; the machine repairs what was lost.
+    Send {
+        /// Which.
+        link: LinkId,
+        /// What.
+        frame: Frame,
+    },
+    /// Send what was ordered before, then end the connection. No `LinkDown` follows.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why, for the log; the peer was told by a frame.
+        reason: Refusal,
+    },
+    /// Start a worker; answer with `WorkerStarted`.
+    Start {
+        /// Under which name.
+        name: Name,
+        /// The fencing token of this start.
+        epoch: Epoch,
+        /// What code.
+        kind: Kind,
+        /// For its start.
+        args: Payload,
+    },
+    /// Stop a worker or a start in progress, kindly until `grace` has passed, then by force;
+    /// answer with `WorkerStopped`. An attached worker is told and left alone.
+    Stop {
+        /// Which.
+        name: Name,
+        /// Which start of it.
+        epoch: Epoch,
+        /// How long to be kind.
+        grace: Duration,
+        /// Why, for the worker and the log.
+        why: StopReason,
+    },
+    /// The answer to a call.
+    Return {
+        /// Which.
+        call: CallId,
+        /// What.
+        reply: Reply,
+    },
+    /// The look-up map changes: this is now known of the name, or nothing.
+    Place {
+        /// Which.
+        name: Name,
+        /// Where it is; `None` when the name is free.
+        placement: Option<Placement>,
+    },
+    /// Send log, call and event subscribers this news.
+    Event(Event),
+    /// This life is over: close everything. The machine answers nothing more.
+    Retire(RetireReason),
+}
+
+/// What the look-up map keeps of a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placement {
+    /// Who runs it. `None` between two holders.
+    pub holder: Option<Life>,
+    /// The start that runs, or that ran last.
+    pub epoch: Epoch,
+    /// What code.
+    pub kind: Kind,
+    /// Whether it was attached.
+    pub attached: bool,
+}
+
+/// Why a worker is stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StopReason {
+    /// Its name was unregistered.
+    Unregistered,
+    /// Its caller gave up before it ran.
+    Cancelled,
+    /// A later start of the name runs elsewhere.
+    Superseded,
+    /// Another registration of its name won after a partition.
+    Conflict,
+    /// This node gives its workers away.
+    Draining,
+}
