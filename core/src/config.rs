@@ -139,7 +139,7 @@ impl Config {
             sync_stall: Duration::from_secs(1),
             retry_after: Duration::from_millis(250),
             digest_interval: Duration::from_secs(1),
-            redial: Backoff { min: Duration::from_millis(50), max: Duration::from_secs(5) },
+            redial: Backoff { min: Duration::from_millis(2), max: Duration::from_secs(5) },
             restart_elsewhere: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(30) },
             stop_grace: Duration::from_secs(5),
             start_timeout: Duration::from_secs(60),
