@@ -4,7 +4,7 @@
 #   bash ci.sh               all of them
 #   bash ci.sh fmt clippy    only these
 #
-# SKEP_SEEDS: how many seeds the simulator's sweep plays (default 300).
+# SKEP_SEEDS: how many seeds the simulator's sweep plays (default 2000).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -56,8 +56,12 @@ else
     printf '\n=== msrv: skipped, Rust %s is not installed (rustup toolchain install %s)\n' "$oldest" "$oldest"
 fi
 step doc 180 env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
-step test 600 cargo test --locked --workspace
-step sim 300 env SKEP_SEEDS="${SKEP_SEEDS:-300}" cargo test --locked --release -p skep-core --test sim
-step demo 300 cargo run --locked --release --bin demo
+step build-tests 600 cargo test --locked --workspace --no-run
+step test 420 cargo test --locked --workspace
+# Seeds beyond those that `test` has just played.
+step sim 300 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-2000}" \
+    cargo test --locked --package skep-core --test sim fresh_seeds
+step build-demo 420 cargo build --locked --release --bin demo
+step demo 30 cargo run --locked --release --bin demo
 
 printf '\n=== all ok, %d s\n' $((SECONDS - began))
