@@ -66,8 +66,6 @@ mutants! {
     PauseBlamesOthers,
     /// Both of two links that met stay.
     DuplicateLinkKept,
-    /// A closed link is not dialled again.
-    NoRedial,
     /// The names of a dead member are not taken over.
     NoTakeover,
     /// A host does not stop a copy that a later record supersedes.

@@ -168,7 +168,7 @@ impl Machine {
             self.dial_again = true;
         }
         if served {
-            if self.table.is_live(life) && !self.broken(Mutant::NoRedial) {
+            if self.table.is_live(life) {
                 self.book.lost(&link.peer.address, self.now);
             }
             self.on_unlinked(life);

@@ -55,6 +55,7 @@ impl World {
         self.check_start(process, &name, epoch);
         let pause = match kind.as_str() {
             kind::SLOW => self.random.between(Duration::from_millis(20), Duration::from_millis(1500)),
+            kind::RARE => self.random.skewed(Duration::from_millis(60)),
             _ => self.random.skewed(Duration::from_millis(2)),
         };
         let hangs = kind.as_str() == kind::HANGING && !self.healed && self.random.percent(70);

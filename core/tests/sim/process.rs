@@ -43,6 +43,8 @@ pub struct Process {
     pub retired: Option<RetireReason>,
     /// Members that it counted down, in order.
     pub counted_down: Vec<(Instant, Life)>,
+    /// Members that it suspected, in order.
+    pub suspected: Vec<(Instant, Life)>,
     pub bytes_sent: u64,
     /// It will crash after so many more outputs.
     pub crash_after: Option<(usize, Told)>,
@@ -147,6 +149,7 @@ impl World {
             calls: BTreeMap::new(),
             retired: None,
             counted_down: Vec::new(),
+            suspected: Vec::new(),
             bytes_sent: 0,
             crash_after: None,
             machine,
@@ -322,6 +325,10 @@ impl World {
                 }
                 self[process].formed = Some(self.now);
                 self.oracle.disturb(self.now);
+            }
+            Event::MemberSuspect { life, .. } => {
+                let now = self.now;
+                self[process].suspected.push((now, *life));
             }
             Event::MemberDown { life, evidence, .. } => {
                 let now = self.now;

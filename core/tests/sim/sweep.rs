@@ -24,6 +24,8 @@ pub struct Plan {
     pub call_every: Option<Duration>,
     /// How many names are in use.
     pub names: usize,
+    /// How many nodes in a hundred have the kind that not all have.
+    pub rare_percent: usize,
     /// What kinds of workers they have.
     pub kinds: Vec<&'static str>,
     /// Sites that are not a twin's.
@@ -105,9 +107,10 @@ fn draw(seed: u64) -> (Settings, Plan) {
             ((millis(30), millis(1500)), random.between(millis(2000), millis(7000)))
         }
     };
-    let kinds = match random.below(3) {
+    let kinds = match random.below(5) {
         0 => vec![kind::PLAIN],
         1 => vec![kind::PLAIN, kind::SLOW, kind::FAILING, kind::RARE],
+        2 => vec![kind::RARE],
         _ => kind::USUAL.to_vec(),
     };
     // few names and many callers meet in the middle of things
@@ -117,6 +120,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
         strike_every,
         call_every: Some(random.between(millis(3), millis(if is_hot { 6 } else { 120 }))),
         names: if is_hot { 1 + random.below(4) } else { 3 + random.below(28) },
+        rare_percent: [10, 30, 70][random.below(3)],
         kinds,
         sites: if mood == Mood::Corrected { 4 + random.below(4) } else { 2 + random.below(6) },
         lasts,
@@ -153,7 +157,7 @@ impl World {
         for number in 0..self.plan.sites {
             let mut kinds = vec![kind::PLAIN, kind::SLOW, kind::FAILING, kind::STUBBORN];
             kinds.extend([kind::MORTAL, kind::TEMPORARY, kind::HANGING, kind::BLOCKING]);
-            if number == has_rare || self.random.percent(30) {
+            if number == has_rare || self.random.percent(self.plan.rare_percent) {
                 kinds.push(kind::RARE);
             }
             let site = self.site(&format!("{}", char::from(b'a' + number as u8)), &kinds);
@@ -237,7 +241,7 @@ impl World {
     /// Every node serves callers.
     fn serve(&mut self) -> Result<(), Violation> {
         self.oracle.trust();
-        let known: Vec<Name> = {
+        let mut known: Vec<Name> = {
             let running = self.all_running();
             running.first().map(|&first| self[first].places.keys().cloned().collect()).unwrap_or_default()
         };
@@ -257,7 +261,7 @@ impl World {
                 self.must(process, unregister, |reply| matches!(reply, Reply::Unregistered(Ok(()))))?;
                 self.must(other, locate, |reply| matches!(reply, Reply::Located(Err(_))))?;
             }
-            self.remove_and_look(process, &known)?;
+            self.remove_and_look(process, &mut known)?;
             let index = self.random.below(known.len());
             if let Some(old) = known.get(index)
                 && self[process].places.get(old).is_some_and(|placement| placement.holder.is_some())
@@ -270,11 +274,12 @@ impl World {
     }
 
     /// A name that survived the trouble is removed, for good.
-    fn remove_and_look(&mut self, process: ProcessId, known: &[Name]) -> Result<(), Violation> {
-        let index = self.random.below(known.len());
-        let Some(old) = known.get(index).filter(|old| self[process].places.contains_key(*old)) else {
+    fn remove_and_look(&mut self, process: ProcessId, known: &mut Vec<Name>) -> Result<(), Violation> {
+        if known.is_empty() {
             return Ok(());
-        };
+        }
+        let index = self.random.below(known.len());
+        let old = known.swap_remove(index);
         let unregister = Request::Unregister { name: old.clone() };
         self.must(process, unregister, |reply| matches!(reply, Reply::Unregistered(Ok(()))))?;
         let running = self.all_running();

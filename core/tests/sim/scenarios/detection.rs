@@ -95,6 +95,8 @@ pub fn a_lasting_cut_between_one_pair_is_bridged() {
         world.cut(other, one);
         world.wait(millis(10_000));
         assert!(nodes.iter().all(|&node| !world.was_counted_down(node)), "seed {seed}");
+        let suspicions: usize = nodes.iter().map(|&node| world[node].suspected.len()).sum();
+        assert!(suspicions < 5, "seed {seed}: others were not asked before {suspicions} suspicions");
         for number in 0..10 {
             for node in [nodes[0], nodes[1]] {
                 let text = format!("n{number}-{}", node.0);
