@@ -55,6 +55,8 @@ pub(crate) enum Phase {
     /// It was stopped for good, at the wish of this arbiter, and the record of that is awaited.
     Halted {
         by: Life,
+        /// When it runs again if nothing was removed; an earlier timer is another halt's.
+        until: Instant,
     },
     /// It blocks its thread and cannot be stopped; the name stays here until it ends after all.
     Stuck {

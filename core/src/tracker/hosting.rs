@@ -242,8 +242,15 @@ impl Machine {
         let Some(worker) = self.host.workers.get(name) else {
             return;
         };
-        if matches!(worker.phase, Phase::Pausing | Phase::Halted { .. }) {
-            self.restart_here(name);
+        match worker.phase {
+            Phase::Pausing => self.restart_here(name),
+            Phase::Halted { until, .. } if until <= self.now => self.restart_here(name),
+            Phase::Halted { .. } // this is the timer of an earlier halt
+            | Phase::Starting
+            | Phase::Running
+            | Phase::Exited(_)
+            | Phase::Stopping { .. }
+            | Phase::Stuck { .. } => {}
         }
     }
 
@@ -358,9 +365,9 @@ impl Machine {
         match then {
             Then::Report { to, epoch, halt: true } => {
                 let worker = self.host.workers.get_mut(name).expect("the caller found it");
-                worker.phase = Phase::Halted { by: to };
-                self.timers
-                    .set(self.now + self.config.retry_after * HALTED_RETRIES, Timer::Restart(name.clone()));
+                let until = self.now + self.config.retry_after * HALTED_RETRIES;
+                worker.phase = Phase::Halted { by: to, until };
+                self.timers.set(until, Timer::Restart(name.clone()));
                 self.report_stop(to, name, epoch);
             }
             Then::Report { to, epoch, halt: false } => {
@@ -390,7 +397,7 @@ impl Machine {
     pub(super) fn resume_halted(&mut self) {
         let ring = &self.ring;
         let orphaned = self.host.workers.iter().filter(|(name, worker)| {
-            matches!(worker.phase, Phase::Halted { by } if ring.owner(ring.slot_of(name)) != Some(by))
+            matches!(worker.phase, Phase::Halted { by, .. } if ring.owner(ring.slot_of(name)) != Some(by))
         });
         for name in orphaned.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.restart_here(&name);
