@@ -12,8 +12,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Either, select};
 use skep_core::config::{Detection, KindConfig};
 use skep_core::error::{BadText, ConfigError, RegisterError};
-use skep_core::event::Observation;
-use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, Payload, Role, Source};
+use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, Payload, Role};
 use skep_core::wire::Hello;
 use skep_core::{Config, Machine};
 use tracing::{error, warn};
@@ -22,10 +21,10 @@ use crate::discovery::Discovery;
 use crate::engine::Engine;
 use crate::host::Host;
 use crate::link::{Hub, LinkBounds};
-use crate::mail::{Entrance, Mail};
+use crate::mail::Entrance;
 use crate::node::{Node, Shared};
 use crate::runtime::{Platform, Runtime};
-use crate::sources::{self, AnySource};
+use crate::sources::{self, AnySource, Joined};
 use crate::status::Ending;
 use crate::transport::{BindError, Listener, Transport};
 use crate::worker::{Closure, Code, Context, Failure, MessageId, Singleton, Typed, Worker, panic_words};
@@ -37,6 +36,35 @@ const UP_WITHIN: Duration = Duration::from_secs(10);
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A node before its start. Mistakes are told by [`NodeBuilder::start`].
+///
+/// The adapters make one that has a runtime, a transport and a way to find its peers. By hand, and in memory:
+///
+/// ```
+/// # #[cfg(feature = "sim")] {
+/// use std::time::Duration;
+/// use skep::core::id::Address;
+/// use skep::{MemoryNetwork, NodeBuilder, SimRuntime};
+///
+/// let runtime = SimRuntime::new(1);
+/// let network = MemoryNetwork::new();
+/// # || -> Result<(), skep::Failure> {
+/// let (here, there) = (Address::new("here")?, Address::new("there")?);
+/// runtime.run(async {
+///     let a = NodeBuilder::new("a", runtime.clone(), network.at(here)).cluster("orders").singleton(
+///         "cron",
+///         async |context| loop {
+///             context.sleep(Duration::from_secs(60)).await
+///         },
+///     );
+///     let a = a.start().await?;
+///     let b = NodeBuilder::new("b", runtime.clone(), network.at(there)).cluster("orders").join("here");
+///     let b = b.start().await?;
+///     assert_eq!(b.whereis_consistent("cron", Duration::from_secs(5)).await?.node, *a.name());
+///     # Ok(())
+/// })
+/// # }().unwrap();
+/// # }
+/// ```
 pub struct NodeBuilder<R: Runtime, T: Transport<R>> {
     runtime: R,
     transport: T,
@@ -278,7 +306,10 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             platform.spawn(sources::attend(source, self.runtime.clone(), shared.clone()));
         }
         let node = shared.held_node();
-        introduce(&shared, self.peers);
+        if !self.peers.is_empty() {
+            let joined = Box::new(Joined(self.peers));
+            platform.spawn(sources::attend(joined, self.runtime.clone(), shared.clone()));
+        }
 
         let up = platform.by(platform.now() + UP_WITHIN, node.up()).await;
         match up {
@@ -380,14 +411,4 @@ async fn turn_wheel(shared: Arc<Shared>) {
     let turning = shared.router.pending.clone().turn(shared.platform.clone());
     let ended = shared.status.until(|state| state.ended.clone());
     select(pin!(turning), pin!(ended)).await;
-}
-
-/// Tells the machine of the addresses that the builder was given.
-fn introduce(shared: &Shared, peers: Vec<Address>) {
-    if peers.is_empty() {
-        return;
-    }
-    let source = Source::new("join").expect("a good name");
-    let (done, _) = futures::channel::oneshot::channel();
-    shared.inbox.post(Mail::Observed { source, observation: Observation::Snapshot(peers), done });
 }

@@ -21,6 +21,53 @@ use crate::worker::{Attached, Cancellation, Mailbox, Message, MessageSet, Worker
 
 /// A node of a cluster. Cloning it is cheap; all clones are the same node.
 ///
+/// ```
+/// use std::time::Duration;
+/// # use serde::{Deserialize, Serialize};
+/// # use skep::{Context, Failure, Handle, Message, Node, RegisterError, Worker};
+/// # struct Counter(u64);
+/// # #[derive(Serialize, Deserialize)]
+/// # struct Add(u64);
+/// # impl Message for Add {
+/// #     const NAME: &'static str = "counter.add";
+/// #     type Reply = u64;
+/// # }
+/// # impl Worker for Counter {
+/// #     const KIND: &'static str = "counter";
+/// #     type Args = u64;
+/// #     type Messages = (Add,);
+/// #     async fn start(first: u64, _: &mut Context<Self>) -> Result<Self, Failure> {
+/// #         Ok(Self(first))
+/// #     }
+/// # }
+/// # impl Handle<Add> for Counter {
+/// #     async fn handle(&mut self, Add(number): Add, _: &mut Context<Self>) -> u64 {
+/// #         self.0 += number;
+/// #         self.0
+/// #     }
+/// # }
+///
+/// async fn count(node: &Node) -> Result<u64, Failure> {
+///     let timeout = Duration::from_secs(5);
+///     match node.register::<Counter>("visits", 0, timeout).await {
+///         Ok(registration) => println!("started on {}", registration.node),
+///         Err(RegisterError::AlreadyRegistered { holder }) => println!("runs on {}", holder.node),
+///         Err(error) => return Err(error.into()),
+///     }
+///     Ok(node.call("visits", Add(1), timeout).await?)
+/// }
+/// # #[cfg(feature = "sim")] {
+/// # let runtime = skep::SimRuntime::new(1);
+/// # let transport = skep::MemoryNetwork::new().at(skep::core::id::Address::new("a").unwrap());
+/// # runtime.run(async {
+/// #     let node = skep::NodeBuilder::new("a", runtime.clone(), transport).worker::<Counter>().start().await;
+/// #     let node = node.unwrap();
+/// #     assert_eq!(count(&node).await, Ok(1));
+/// #     assert_eq!(count(&node).await, Ok(2));
+/// # });
+/// # }
+/// ```
+///
 /// When the last one is dropped the node leaves: its workers are stopped at once, without a handoff, and taken over
 /// by others. [`Node::drain`] and [`Node::leave`] do it in order. A node that a worker has from its context does not
 /// count.

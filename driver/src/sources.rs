@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, join, select};
 use futures::{FutureExt, StreamExt};
-use skep_core::id::{Life, Source};
+use skep_core::event::Observation;
+use skep_core::id::{Address, Life, Source};
 use tracing::{debug, warn};
 
 use crate::discovery::{Announced, Discovery, ObservationSink, Observations, observations};
@@ -28,6 +29,19 @@ impl<R: Runtime, D: Discovery<R>> AnySource<R> for D {
 
     fn run(&mut self, runtime: R, me: Announced, sink: ObservationSink) -> BoxFuture<'_, ()> {
         Discovery::run(self, runtime, me, sink).boxed()
+    }
+}
+
+/// The addresses that a builder was given.
+pub(crate) struct Joined(pub(crate) Vec<Address>);
+
+impl<R: Runtime> Discovery<R> for Joined {
+    fn source(&self) -> Source {
+        Source::new("join").expect("a good name")
+    }
+
+    async fn run(&mut self, _runtime: R, _me: Announced, mut sink: ObservationSink) {
+        sink.observe(Observation::Snapshot(self.0.clone())).await;
     }
 }
 

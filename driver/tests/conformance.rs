@@ -7,11 +7,15 @@ use std::cell::Cell;
 use skep::core::id::Address;
 use skep::{MemoryNetwork, SimRuntime, conformance};
 
-const SEEDS: u64 = 20;
+/// As many seeds as `SKEP_SEEDS` says, or twenty.
+fn seeds() -> std::ops::Range<u64> {
+    let said = std::env::var("SKEP_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    0..said.unwrap_or(20)
+}
 
 #[test]
 fn the_simulated_runtime_conforms() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         let runtime = SimRuntime::new(seed);
         runtime.run(conformance::runtime(&runtime));
     }
@@ -19,7 +23,7 @@ fn the_simulated_runtime_conforms() {
 
 #[test]
 fn a_cluster_in_memory_conforms() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         let runtime = SimRuntime::new(seed);
         let network = MemoryNetwork::new();
         let next = Cell::new(0);

@@ -3,14 +3,15 @@
 
 mod support;
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::join;
+use skep::core::Instant;
 use skep::core::event::{Event, Evidence, Observation, Status};
-use skep::core::id::Source;
+use skep::core::id::{Life, Source};
 use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep::transport::BindError;
 use skep::{Ending, NodeBuilder, NodeEnded, RegisterError, Runtime, SimRuntime, StartError};
@@ -165,5 +166,60 @@ fn run_ends_when_it_is_told_and_gives_its_workers_away() {
         let (ended, ()) = join(running, working).await;
         assert_eq!(ended, Ok(()));
         world.until("all are here", async || a.workers().await.is_ok_and(|here| here.len() == 20)).await;
+    });
+}
+
+/// A simulated runtime whose Unix time begins where the test wants it.
+#[derive(Clone)]
+struct Shifted {
+    runtime: SimRuntime,
+    micros: Arc<AtomicU64>,
+}
+
+impl Runtime for Shifted {
+    fn now(&self) -> Instant {
+        Runtime::now(&self.runtime)
+    }
+
+    fn unix_micros(&self) -> u64 {
+        self.micros.fetch_add(1, Ordering::SeqCst)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static {
+        self.runtime.sleep_until(deadline)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
+    fn entropy(&self, buffer: &mut [u8]) {
+        self.runtime.entropy(buffer);
+    }
+}
+
+#[test]
+fn a_node_whose_tag_is_taken_takes_a_new_life() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let clashing = (a.life().0 + 1..).find(|&life| Life(life).tag() == a.life().tag());
+        let clashing = clashing.expect("one of the lives to come has that tag");
+        let micros = Arc::new(AtomicU64::new(clashing));
+        let runtime = Shifted { runtime: world.runtime.clone(), micros };
+        let x = NodeBuilder::new("x", runtime, world.network.at(address("x"))).worker::<Echo>().join("a");
+        let x = x.start().await.expect("the node starts");
+        assert!(x.life().0 > clashing, "life {} clashed", x.life());
+        world
+            .until("they meet", async || {
+                let members = a.members().await.expect("the node runs");
+                members.iter().any(|member| member.life == x.life() && member.status == Status::Up)
+            })
+            .await;
+        for n in 0..10 {
+            let name = format!("n-{n}");
+            x.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
+            assert!(x.call(&name, Say("hello".into()), PATIENCE).await.is_ok());
+        }
     });
 }

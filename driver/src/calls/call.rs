@@ -14,7 +14,7 @@ use super::error::{CallError, Handled, SendError};
 use super::pending::{Outcome, Ticket};
 use super::reply::ReplyPath;
 use super::router::{Resident, Route, Router};
-use super::wire::{self, Header, Undelivered};
+use super::wire::{self, Header, Undelivered, Unframed};
 use crate::link::PushError;
 use crate::lookup::Watch;
 use crate::worker::{Call, Message, MessageId, ReplyTo};
@@ -96,9 +96,12 @@ impl Router {
             Route::There(link, epoch) => {
                 let remaining = deadline.since(self.platform.now());
                 let sent = message.as_ref().expect("only a message that was taken here is gone");
-                let frame = request(ticket.key().0, remaining, epoch, name, sent)
-                    .map_err(|length| CallError::MessageTooLarge { length })?;
-                ticket.sent_on(link.id());
+                let frame =
+                    request(ticket.key().0, remaining, epoch, name, sent).map_err(|error| match error {
+                        Unframed::TooLarge { length } => CallError::MessageTooLarge { length },
+                        Unframed::NotEncoded => CallError::BadMessage,
+                    })?;
+                ticket.sent_on(link.id(), link.peer());
                 match link.push(frame) {
                     Ok(()) => {}
                     Err(PushError::Full) => return Err(CallError::Overloaded),
@@ -144,14 +147,17 @@ impl Router {
                 resident.mailbox.offer(&mut call, None).map_err(|why| match why {
                     Undelivered::NotHere => SendError::NotReachable,
                     Undelivered::Overloaded => SendError::MailboxFull,
-                    Undelivered::UnknownMessage | Undelivered::BadMessage => SendError::UnknownMessage,
+                    Undelivered::UnknownMessage => SendError::UnknownMessage,
+                    Undelivered::BadMessage => SendError::BadMessage,
                 })
             }
             Route::There(link, epoch) => {
                 let id = MessageId::of::<M>().0;
                 let header = Header { call: 0, remaining_micros: 0, epoch, message: id, name };
-                let frame = wire::frame(wire::ONE_WAY, &header, &message)
-                    .map_err(|length| SendError::MessageTooLarge { length })?;
+                let frame = wire::frame(wire::ONE_WAY, &header, &message).map_err(|error| match error {
+                    Unframed::TooLarge { length } => SendError::MessageTooLarge { length },
+                    Unframed::NotEncoded => SendError::BadMessage,
+                })?;
                 link.push(frame).map_err(|error| match error {
                     PushError::Full => SendError::MailboxFull,
                     PushError::Ended => SendError::NotReachable,
@@ -167,7 +173,7 @@ fn request<M: Message>(
     epoch: Epoch,
     name: &str,
     message: &M,
-) -> Result<Frame, usize> {
+) -> Result<Frame, Unframed> {
     let remaining_micros = u64::try_from(remaining.as_micros()).unwrap_or(u64::MAX);
     let header = Header { call, remaining_micros, epoch, message: MessageId::of::<M>().0, name };
     wire::frame(wire::REQUEST, &header, message)

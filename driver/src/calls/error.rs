@@ -35,7 +35,8 @@ pub enum CallError {
     Overloaded,
     /// The worker does not list this message. Not handled.
     UnknownMessage,
-    /// The worker's node lists a message of this name, but could not decode it. Not handled.
+    /// The message cannot be encoded here, or the worker's node could not decode it as what it knows under that
+    /// name. Not handled.
     BadMessage,
     /// The encoded message is longer than a frame may be. Not handled.
     MessageTooLarge {
@@ -83,7 +84,7 @@ impl fmt::Display for CallError {
             Self::LinkLost => f.write_str("the link was lost before the answer came"),
             Self::Overloaded => f.write_str("too many calls wait already"),
             Self::UnknownMessage => f.write_str("the worker does not know this message"),
-            Self::BadMessage => f.write_str("the worker's node could not decode the message"),
+            Self::BadMessage => f.write_str("the message could not be encoded or decoded"),
             Self::MessageTooLarge { length } => write!(f, "the message has {length} bytes, too many"),
             Self::ReplyTooLarge => f.write_str("the answer has too many bytes"),
             Self::BadReply => f.write_str("the answer could not be decoded"),
@@ -107,6 +108,8 @@ pub enum SendError {
     NotReachable,
     /// The worker here does not list this message.
     UnknownMessage,
+    /// The message cannot be encoded.
+    BadMessage,
     /// The encoded message is longer than a frame may be.
     MessageTooLarge {
         /// Its bytes.
@@ -121,6 +124,7 @@ impl fmt::Display for SendError {
             Self::MailboxFull => f.write_str("the mailbox is full"),
             Self::NotReachable => f.write_str("the name has no holder that can be reached now"),
             Self::UnknownMessage => f.write_str("the worker does not know this message"),
+            Self::BadMessage => f.write_str("the message cannot be encoded"),
             Self::MessageTooLarge { length } => write!(f, "the message has {length} bytes, too many"),
         }
     }

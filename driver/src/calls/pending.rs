@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use skep_core::Instant;
-use skep_core::id::LinkId;
+use skep_core::id::{Life, LinkId};
 
 use super::error::Handled;
 use super::wire::Undelivered;
@@ -70,7 +70,7 @@ struct Entry {
     bucket: u32,
     before: u32,
     after: u32,
-    link: Option<LinkId>,
+    link: Option<(LinkId, Life)>,
     outcome: Option<Outcome>,
     waker: Option<Waker>,
 }
@@ -109,9 +109,18 @@ impl Pending {
 
     /// Ends a call, unless it has ended already.
     pub(crate) fn finish(&self, key: Key, outcome: Outcome) {
+        self.finish_if(key, outcome, |_| true);
+    }
+
+    /// Ends a call that was sent to this life, unless it has ended already. No other can answer it.
+    pub(crate) fn finish_from(&self, peer: Life, key: Key, outcome: Outcome) {
+        self.finish_if(key, outcome, |entry| entry.link.is_some_and(|(_, life)| life == peer));
+    }
+
+    fn finish_if(&self, key: Key, outcome: Outcome, condition: impl Fn(&Entry) -> bool) {
         let mut shard = self.shard(key.shard());
         let Some(entry) = shard.entry(key) else { return };
-        if entry.outcome.is_some() {
+        if entry.outcome.is_some() || !condition(entry) {
             return;
         }
         entry.outcome = Some(outcome);
@@ -128,7 +137,7 @@ impl Pending {
             let mut shard = self.shard(shard);
             let mut wakers = Vec::new();
             for entry in &mut shard.entries {
-                if entry.link == Some(link) && entry.outcome.is_none() {
+                if entry.link.is_some_and(|(sent, _)| sent == link) && entry.outcome.is_none() {
                     entry.outcome = Some(Outcome::LinkLost);
                     wakers.extend(entry.waker.take());
                 }
@@ -138,12 +147,12 @@ impl Pending {
         }
     }
 
-    /// Calls that were sent on `from` are answered over `to`.
+    /// Calls that were sent on `from` are answered over `to`, which leads to the same life.
     pub(crate) fn link_replaced(&self, from: LinkId, to: LinkId) {
         for shard in 0..SHARDS {
-            for entry in &mut self.shard(shard).entries {
-                if entry.link == Some(from) {
-                    entry.link = Some(to);
+            for (link, _) in self.shard(shard).entries.iter_mut().filter_map(|entry| entry.link.as_mut()) {
+                if *link == from {
+                    *link = to;
                 }
             }
         }
@@ -285,9 +294,9 @@ impl Ticket {
     }
 
     /// From now on the loss of this link ends the call.
-    pub(crate) fn sent_on(&self, link: LinkId) {
+    pub(crate) fn sent_on(&self, link: LinkId, peer: Life) {
         if let Some(entry) = self.pending.shard(self.key.shard()).entry(self.key) {
-            entry.link = Some(link);
+            entry.link = Some((link, peer));
         }
     }
 
@@ -376,7 +385,7 @@ mod tests {
         let pending = Arc::new(Pending::new(10));
         let [first, second, third] = [1, 2, 3].map(|link| {
             let ticket = pending.open(at(0), at(100)).expect("there is room");
-            ticket.sent_on(LinkId(link));
+            ticket.sent_on(LinkId(link), Life(link));
             ticket
         });
         pending.link_replaced(LinkId(3), LinkId(2));
@@ -384,6 +393,17 @@ mod tests {
         assert!(first.outcome().now_or_never().is_none());
         assert!(matches!(second.outcome().now_or_never(), Some(Outcome::LinkLost)));
         assert!(matches!(third.outcome().now_or_never(), Some(Outcome::LinkLost)));
+    }
+
+    #[test]
+    fn only_the_life_that_was_asked_can_answer() {
+        let pending = Arc::new(Pending::new(10));
+        let ticket = pending.open(at(0), at(100)).expect("there is room");
+        ticket.sent_on(LinkId(1), Life(7));
+        pending.finish_from(Life(8), ticket.key(), Outcome::ReplyTooLarge);
+        assert!(ticket.outcome().now_or_never().is_none());
+        pending.finish_from(Life(7), ticket.key(), Outcome::ReplyTooLarge);
+        assert!(matches!(ticket.outcome().now_or_never(), Some(Outcome::ReplyTooLarge)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use skep_core::Instant;
 use super::error::Handled;
 use super::links::Links;
 use super::pending::{Key, Outcome, Pending};
-use super::wire::{self, Answered, Undelivered, Verdict};
+use super::wire::{self, Answered, Undelivered, Unframed, Verdict};
 use crate::link::Link;
 use crate::worker::{Call, Message, ReplyTo};
 
@@ -66,7 +66,8 @@ impl ReplyPath {
                 let verdict = Verdict { call, outcome: Answered::Reply };
                 match wire::frame(wire::REPLY, &verdict, &reply) {
                     Ok(frame) => links.send_back(&link, frame),
-                    Err(_) => tell(&links, &link, call, Answered::ReplyTooLarge),
+                    Err(Unframed::TooLarge { .. }) => tell(&links, &link, call, Answered::ReplyTooLarge),
+                    Err(Unframed::NotEncoded) => tell(&links, &link, call, Answered::Failed(Handled::Maybe)),
                 }
             }
         }

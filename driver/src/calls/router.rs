@@ -134,7 +134,7 @@ impl Router {
     pub(crate) fn passed(&self, link: &Link, frame: Frame) {
         let understood = match frame.kind {
             wire::REQUEST | wire::ONE_WAY => self.on_message(link, frame.kind, &frame.body),
-            wire::REPLY => self.on_reply(frame.body),
+            wire::REPLY => self.on_reply(link.peer(), frame.body),
             _ => Some(()), // of a newer version: skipped
         };
         if understood.is_none() {
@@ -162,7 +162,7 @@ impl Router {
         Some(())
     }
 
-    fn on_reply(&self, body: Vec<u8>) -> Option<()> {
+    fn on_reply(&self, peer: Life, body: Vec<u8>) -> Option<()> {
         let (verdict, reply) = postcard::take_from_bytes::<Verdict>(&body).ok()?;
         let from = body.len() - reply.len();
         let outcome = match verdict.outcome {
@@ -171,7 +171,7 @@ impl Router {
             Answered::Failed(handled) => Outcome::Failed(handled),
             Answered::ReplyTooLarge => Outcome::ReplyTooLarge,
         };
-        self.pending.finish(Key(verdict.call), outcome);
+        self.pending.finish_from(peer, Key(verdict.call), outcome);
         Some(())
     }
 }

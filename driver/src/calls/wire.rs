@@ -65,16 +65,22 @@ pub enum Undelivered {
     BadMessage,
 }
 
+/// Why something does not become a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unframed {
+    /// It has more bytes than a frame may have.
+    TooLarge { length: usize },
+    /// Its `Serialize` fails, or is not for a format like ours.
+    NotEncoded,
+}
+
 /// A frame of a header and what follows it.
-///
-/// # Errors
-/// The length, if it is more than a frame may have.
-pub(crate) fn frame(kind: u16, header: &impl Serialize, body: &impl Serialize) -> Result<Frame, usize> {
+pub(crate) fn frame(kind: u16, header: &impl Serialize, body: &impl Serialize) -> Result<Frame, Unframed> {
     let encoded = postcard::to_extend(header, Vec::with_capacity(64))
         .and_then(|bytes| postcard::to_extend(body, bytes))
-        .unwrap_or_default(); // a type whose `Serialize` fails: no header, so refused by every reader
+        .map_err(|_| Unframed::NotEncoded)?;
     if encoded.len() > MAX_FRAME as usize {
-        return Err(encoded.len());
+        return Err(Unframed::TooLarge { length: encoded.len() });
     }
     Ok(Frame { kind, body: encoded })
 }
