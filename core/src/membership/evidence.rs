@@ -48,10 +48,16 @@ impl Machine {
     pub(crate) fn on_witnessed(&mut self, subject: Life, witness: Life) {
         let asked =
             self.detector.inquiries.get(&subject).is_some_and(|inquiry| inquiry.waiting.contains(&witness));
-        if !asked {
+        if asked {
+            self.on_proved_alive(subject);
+        }
+    }
+
+    /// The subject lives: the question is answered, and who came under its name is refused.
+    pub(crate) fn on_proved_alive(&mut self, subject: Life) {
+        if self.detector.inquiries.remove(&subject).is_none() {
             return;
         }
-        self.detector.inquiries.remove(&subject);
         let Some(record) = self.table.of(subject) else {
             return;
         };

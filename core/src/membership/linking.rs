@@ -97,6 +97,8 @@ impl Machine {
                 return;
             }
         }
+        let life = self.links.get(id).expect("it was just admitted").peer.life;
+        self.on_proved_alive(life); // it has just shaken hands
         self.greet(id);
         let link = self.links.get_mut(id).expect("it was just admitted");
         if let Some(greet) = link.early.take() {
