@@ -25,7 +25,8 @@ pub struct TcpConfig {
     /// last frame is not overtaken by a reset.
     pub linger: Duration,
     /// At most this many accepted connections are in their handshake. At the bound the oldest gives way: an
-    /// honest handshake takes milliseconds, so it is rarely the oldest.
+    /// honest handshake takes milliseconds, so it is rarely the oldest. Keep it well below the process's limit of
+    /// open files.
     pub max_half_open: usize,
     /// The same for one remote IP address.
     pub max_half_open_per_address: usize,
@@ -43,8 +44,8 @@ impl TcpConfig {
             handshake_timeout: Duration::from_secs(1),
             write_stall: Duration::from_secs(10),
             linger: Duration::from_secs(1),
-            max_half_open: 1024,
-            max_half_open_per_address: 256,
+            max_half_open: 256,
+            max_half_open_per_address: 128,
             sessions: Arc::new(Plaintext),
         }
     }

@@ -1,5 +1,4 @@
 //! What `run` makes of signals, seen from outside: each node is a process, this very test in the role of a child.
-#![cfg(unix)]
 
 use std::env;
 use std::io::{BufRead, BufReader, Write, stdout};
@@ -83,7 +82,7 @@ struct Node {
 impl Node {
     fn spawn(role: &str) -> Self {
         let mut command = Command::new(env::current_exe().expect("a test is a program"));
-        command.args(["--exact", "a_child", "--nocapture"]).env(ROLE, role).stdout(Stdio::piped());
+        command.args(["--exact", "signals::a_child", "--nocapture"]).env(ROLE, role).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it runs again");
         let said = BufReader::new(child.stdout.take().expect("asked for"));
         Self { child, said }

@@ -1,18 +1,17 @@
 //! Whoever can reach the port: what it may send, and that it disturbs nobody.
 
-mod common;
-
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::*;
 use skep::core::id::Address;
 use skep::core::wire::{Frame, Hello, MAX_FRAME};
 use skep::link::{PushError, Report};
 use skep_tcp::session::plaintext::{PREAMBLE, Plaintext};
 use skep_tcp::session::{Sessions, Side};
 use skep_tcp::{TcpConfig, TcpSockets};
+
+use crate::common::*;
 
 on_every_runtime!(
     garbage_is_hung_up_on_without_a_word,
@@ -25,6 +24,7 @@ on_every_runtime!(
     a_close_does_not_wait_for_a_peer_that_does_not_read,
 );
 
+/// Whatever ends a handshake then, it is not its timeout.
 fn patient(config: &mut TcpConfig) {
     config.handshake_timeout = LONG * 2;
 }
@@ -67,7 +67,7 @@ async fn a_refusal_arrives_even_if_the_peer_talks_on<R: TcpSockets>(runtime: R) 
 }
 
 async fn a_handshake_that_never_ends_is_cut_off<R: TcpSockets>(runtime: R) {
-    let short = Duration::from_millis(100);
+    let short = Duration::from_secs(1);
     let mut b = node_with(&runtime, "b", 2, |config, _| config.handshake_timeout = short).await;
     let (address, stranger) = (b.address(), hello("a", 1, &b.address()));
     blocking(move || {

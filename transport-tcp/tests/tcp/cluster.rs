@@ -1,17 +1,16 @@
 //! Whole nodes on real sockets: on each runtime alone, and on all of them in one cluster.
 
-mod common;
-
 use std::future::ready;
 use std::time::{Duration, Instant};
 
-use common::*;
 use futures::executor::block_on;
 use skep::core::event::Status;
 use skep::{Context, Failure, Handle, Message, Node, NodeBuilder, RegisterError, Worker};
 use skep_smol::SmolRuntime;
 use skep_tcp::{Tcp, TcpSockets};
 use skep_tokio::TokioRuntime;
+
+use crate::common::*;
 
 on_every_runtime!(nodes_of_one_runtime_share_their_names);
 
@@ -120,7 +119,8 @@ async fn all_reach<R: TcpSockets>(runtime: &R, nodes: &[Node], names: &[String])
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{name} is at {answers:?}");
         homes.extend(answers);
     }
-    assert_eq!(homes.len(), nodes.len(), "names live on every node: {homes:?}");
+    let members = nodes[0].members().await;
+    assert_eq!(homes.len(), nodes.len(), "names live on every node, not on {homes:?} alone: {members:?}");
 }
 
 /// Looks again and again, a few milliseconds apart, until it is so.

@@ -1,19 +1,18 @@
 //! What the OS answers instead of a connection, scripted: only one answer means that nobody is there, and none
 //! ends the listener.
 
-mod common;
-
 use std::future::pending;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::*;
 use skep::Runtime;
 use skep::core::Instant;
 use skep::core::error::DialFailure;
 use skep::transport::Dialer;
 use skep_tcp::{Connection, TcpSockets};
+
+use crate::common::*;
 
 on_every_runtime!(
     only_a_refused_connection_counts_as_refused,

@@ -1,14 +1,14 @@
 //! Links between two transports on real sockets: who the other is, what arrives, how they end.
 
-mod common;
-
-use common::*;
+use skep::core::error::DialFailure;
 use skep::core::event::Way;
 use skep::core::id::Life;
 use skep::core::wire::{Frame, Lane, MAX_FRAME};
 use skep::link::Report;
 use skep::transport::Dialer;
 use skep_tcp::TcpSockets;
+
+use crate::common::*;
 
 on_every_runtime!(
     both_sides_learn_who_the_other_is,
@@ -116,29 +116,28 @@ async fn links_outlive_their_listener<R: TcpSockets>(runtime: R) {
     let (from_a, from_b) = linked(&mut a, &mut b).await;
     let Node { mut reports, hello, dialer, .. } = b;
     drop(dialer);
-    // The listener closes as soon as its task runs; a dial that comes before that may still be taken.
-    loop {
+    // The listener closes as soon as its task runs; a dial that comes before that may still be taken, and dropped.
+    let mut is_closed = false;
+    while !is_closed {
         a.dialer.dial(hello.address.clone());
-        match a.next().await {
-            Report::DialFailed { failure: skep::core::error::DialFailure::Refused, .. } => break,
-            Report::DialFailed { .. } | Report::LinkUp { .. } | Report::Down { .. } => {}
-            Report::Frame { frame, .. } => panic!("a frame out of nowhere: {frame:?}"),
-        }
+        is_closed = loop {
+            match a.next().await {
+                Report::DialFailed { failure, .. } => break failure == DialFailure::Refused,
+                Report::LinkUp { .. } => break false,
+                Report::Down { link } => assert_ne!(link, from_a.id()),
+                Report::Frame { frame, .. } => panic!("a frame out of nowhere: {frame:?}"),
+            }
+        };
     }
     from_a.push(Frame { kind: 1, body: vec![1] }).expect("the first link lives");
     from_b.push(Frame { kind: 2, body: vec![2] }).expect("the first link lives");
-    loop {
-        match soon(&runtime, reports.next()).await {
-            Report::Frame { frame, .. } => break assert_eq!(frame, Frame { kind: 1, body: vec![1] }),
-            Report::LinkUp { .. } | Report::Down { .. } => {} // of a dial that was taken after all
-            Report::DialFailed { .. } => panic!("b does not dial"),
-        }
-    }
-    loop {
-        match a.next().await {
-            Report::Frame { frame, .. } => break assert_eq!(frame, Frame { kind: 2, body: vec![2] }),
-            Report::LinkUp { .. } | Report::Down { .. } => {}
-            Report::DialFailed { .. } => panic!("all dials are answered"),
+    for (reports, kind) in [(&mut reports, 1), (&mut a.reports, 2)] {
+        loop {
+            match soon(&runtime, reports.next()).await {
+                Report::Frame { frame, .. } => break assert_eq!(frame.kind, kind),
+                Report::LinkUp { .. } | Report::Down { .. } => {} // of a dial that was taken after all
+                Report::DialFailed { .. } => panic!("all dials are answered"),
+            }
         }
     }
 }
