@@ -76,6 +76,9 @@ fn nodes_of_all_runtimes_share_their_names() {
 /// Each node registers, all know and reach every name, none can be registered twice; the first node leaves.
 async fn share_names<R: TcpSockets>(runtime: &R, mut nodes: Vec<Node>) {
     const EACH: usize = 10;
+    for node in &nodes {
+        eventually(runtime, "all are up everywhere", async || count_up(node).await == nodes.len()).await;
+    }
     let mut names = Vec::new();
     for (number, node) in nodes.iter().enumerate() {
         for name in (0..EACH).map(|each| format!("name-{number}-{each}")) {
@@ -96,16 +99,20 @@ async fn share_names<R: TcpSockets>(runtime: &R, mut nodes: Vec<Node>) {
     let left = Some(first.name().clone());
     eventually(runtime, "its names are elsewhere", async || {
         let registered = nodes[0].registered().await.expect("the node runs");
-        let up = nodes[0].members().await.expect("the node runs");
         registered.len() == names.len()
             && registered.iter().all(|name| name.node.is_some() && name.node != left)
-            && up.iter().filter(|member| member.status == Status::Up).count() == nodes.len()
+            && count_up(&nodes[0]).await == nodes.len()
     })
     .await;
     all_reach(runtime, &nodes, &names).await;
     for node in nodes {
         node.leave(CALL).await;
     }
+}
+
+async fn count_up(node: &Node) -> usize {
+    let members = node.members().await.expect("the node runs");
+    members.iter().filter(|member| member.status == Status::Up).count()
 }
 
 async fn all_reach<R: TcpSockets>(runtime: &R, nodes: &[Node], names: &[String]) {
