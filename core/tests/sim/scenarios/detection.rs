@@ -57,6 +57,23 @@ pub fn a_thawed_node_does_not_accuse_the_rest() {
 }
 
 #[test]
+pub fn a_clock_that_leaps_does_not_cut_a_suspicion_short() {
+    for seed in 0..20 {
+        let (mut world, nodes) = cluster(seed, 2);
+        world.oracle.split(world.now);
+        let (one, other) = (world[nodes[0]].site, world[nodes[1]].site);
+        world.cut(one, other);
+        world.cut(other, one);
+        world.wait_until(millis(900), "it is suspected", |world| !world[nodes[0]].suspected.is_empty());
+        world.mend_network();
+        world.leap(nodes[0], millis(3000));
+        world.oracle.heal(world.now);
+        world.rest();
+        assert!(!world.counts_down(nodes[0], nodes[1]), "seed {seed}: it had no time to refute it");
+    }
+}
+
+#[test]
 pub fn a_killed_node_is_down_and_its_names_run_again_in_milliseconds() {
     for seed in 0..30 {
         let (mut world, nodes) = cluster(seed, 3);

@@ -28,6 +28,7 @@ scenarios! {
     detection::a_frozen_node_is_counted_down_within_the_bound,
     detection::a_short_pause_changes_nothing,
     detection::a_thawed_node_does_not_accuse_the_rest,
+    detection::a_clock_that_leaps_does_not_cut_a_suspicion_short,
     detection::a_killed_node_is_down_and_its_names_run_again_in_milliseconds,
     detection::a_node_that_refuses_one_but_is_heard_by_another_is_not_counted_down,
     detection::a_lasting_cut_between_one_pair_is_bridged,
