@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 export CARGO_INCREMENTAL=0 CARGO_NET_RETRY=5
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_TEST_DEBUG=line-tables-only
 target="${CARGO_TARGET_DIR:-target}"
 wanted=("$@")
 began=$SECONDS
