@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either, select};
 use skep_core::config::{Detection, KindConfig};
-use skep_core::error::{BadText, ConfigError, RegisterError};
+use skep_core::error::BadText;
 use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, Payload, Role};
 use skep_core::wire::Hello;
 use skep_core::{Config, Machine};
@@ -25,8 +25,9 @@ use crate::mail::Entrance;
 use crate::node::{Node, Shared};
 use crate::runtime::{Platform, Runtime};
 use crate::sources::{self, AnySource, Joined};
+use crate::start_error::StartError;
 use crate::status::Ending;
-use crate::transport::{BindError, Listener, Transport};
+use crate::transport::{Listener, Transport};
 use crate::worker::{Closure, Code, Context, Failure, MessageId, Singleton, Typed, Worker, panic_words};
 
 /// How long a start may take to come up before the node is handed out all the same.
@@ -81,67 +82,6 @@ pub struct NodeBuilder<R: Runtime, T: Transport<R>> {
 }
 
 type Setting = Box<dyn FnOnce(&mut Config) + Send>;
-
-/// Why a node did not start.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The node's name, its cluster's, a kind's, a role's or a singleton's is none.
-    BadText {
-        /// Which of them.
-        what: &'static str,
-        /// What it was.
-        text: String,
-        /// What is wrong with it.
-        fault: BadText,
-    },
-    /// Two kinds of one name.
-    DuplicateKind(Kind),
-    /// Two messages of different names have the same identity on the wire: rename one.
-    MessageClash {
-        /// One name.
-        one: &'static str,
-        /// The other.
-        other: &'static str,
-    },
-    /// A setting that no node can run with.
-    Config(ConfigError),
-    /// The transport could not take its address.
-    Bind(BindError),
-    /// A live node has this name already.
-    NameInUse {
-        /// Where it answers.
-        address: Address,
-    },
-    /// It ended while it started.
-    Ended(Ending),
-    /// A singleton of [`NodeBuilder::singleton`] could not be registered.
-    Singleton {
-        /// Which.
-        name: Name,
-        /// Why.
-        error: RegisterError,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadText { what, text, fault } => write!(f, "the {what} {text:?} {fault}"),
-            Self::DuplicateKind(kind) => write!(f, "there are two kinds of the name {kind}"),
-            Self::MessageClash { one, other } => {
-                write!(f, "the messages {one} and {other} clash on the wire: rename one")
-            }
-            Self::Config(error) => write!(f, "{error}"),
-            Self::Bind(error) => write!(f, "{error}"),
-            Self::NameInUse { address } => write!(f, "the name is in use by a live node at {address}"),
-            Self::Ended(ending) => write!(f, "{ending}"),
-            Self::Singleton { name, error } => write!(f, "{name} was not registered: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
     /// A node of this name, in the cluster `skep`, with no kinds and no sources.

@@ -22,12 +22,13 @@ pub mod signals;
 #[cfg(feature = "sim")]
 mod sim;
 mod sources;
+mod start_error;
 mod status;
 pub mod std_clock;
 pub mod transport;
 mod worker;
 
-pub use builder::{NodeBuilder, StartError};
+pub use builder::NodeBuilder;
 pub use calls::{CallError, Handled, SendError};
 #[doc(hidden)]
 pub use calls::{ReplyPath, Undelivered};
@@ -43,6 +44,7 @@ pub use skep_core as core;
 pub use skep_core::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
 pub use skep_core::event::Event;
 pub use skep_core::supervisor::{Restart, RestartPolicy};
+pub use start_error::StartError;
 pub use status::Ending;
 pub use worker::{
     Attached, Call, Context, Failure, Handle, Message, MessageId, MessageSet, Messages, OneOf0, OneOf1,

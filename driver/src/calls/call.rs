@@ -11,9 +11,10 @@ use skep_core::id::Epoch;
 use skep_core::wire::Frame;
 
 use super::error::{CallError, Handled, SendError};
-use super::pending::{Outcome, Ticket};
+use super::pending::Ticket;
 use super::reply::ReplyPath;
 use super::router::{Resident, Route, Router};
+use super::wheel::Outcome;
 use super::wire::{self, Header, Undelivered, Unframed};
 use crate::link::PushError;
 use crate::lookup::Watch;

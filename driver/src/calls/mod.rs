@@ -8,6 +8,7 @@ mod links;
 mod pending;
 mod reply;
 mod router;
+mod wheel;
 mod wire;
 
 pub use error::{CallError, Handled, SendError};

@@ -1,29 +1,17 @@
-//! Calls that wait for their answer, and the one coarse wheel that ends them at their deadline.
-//!
-//! A hashed timing wheel (Varghese and Lauck, 1987, scheme 6) in each shard: a call is an entry of a slab, chained
-//! into the bucket of its deadline, so that opening, answering and giving up cost the same at any number of calls.
+//! Calls that wait for their answer, and the one task that ends them at their deadline.
 
-use std::any::Any;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use skep_core::Instant;
 use skep_core::id::{Life, LinkId};
 
-use super::error::Handled;
-use super::wire::Undelivered;
+use super::wheel::{Entry, Key, Outcome, SHARDS, Shard, TICK};
 use crate::runtime::Platform;
 
-/// How late a call may end after its deadline.
-pub(crate) const TICK: Duration = Duration::from_millis(5);
-
-const SHARDS: usize = 16;
-const BUCKETS: usize = 512;
-const NONE: u32 = u32::MAX;
 /// Ticks without any call before the wheel stands still.
 const IDLE_TICKS: u32 = 200;
 
@@ -35,44 +23,6 @@ pub(crate) struct Pending {
     bound: usize,
     turning: AtomicBool,
     wheel: AtomicWaker,
-}
-
-/// One waiting call, unique for 2^32 calls in its place: generation `<< 32`, place `<< 4`, shard. Never 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Key(pub(crate) u64);
-
-/// How a call ended.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// With the answer's value, as the worker is here.
-    Replied(Box<dyn Any + Send>),
-    /// With the answer's bytes, from this offset on.
-    Encoded(Vec<u8>, usize),
-    Undelivered(Undelivered),
-    /// With the message itself, as the worker here ended before it took it.
-    Returned(Box<dyn Any + Send>),
-    Failed(Handled),
-    ReplyTooLarge,
-    LinkLost,
-    Expired,
-}
-
-struct Shard {
-    entries: Vec<Entry>,
-    free: Vec<u32>,
-    buckets: Box<[u32; BUCKETS]>,
-    swept: u64, // ticks up to and including this one were looked at
-}
-
-struct Entry {
-    generation: u32,
-    deadline: Instant,
-    bucket: u32,
-    before: u32,
-    after: u32,
-    link: Option<(LinkId, Life)>,
-    outcome: Option<Outcome>,
-    waker: Option<Waker>,
 }
 
 /// A caller's hold on its entry; dropping it gives the call up.
@@ -131,7 +81,7 @@ impl Pending {
         }
     }
 
-    /// All calls that were sent on this link went out on another one instead, or are lost with it.
+    /// All calls that were sent on this link are lost with it.
     pub(crate) fn link_lost(&self, link: LinkId) {
         for shard in 0..SHARDS {
             let mut shard = self.shard(shard);
@@ -193,101 +143,6 @@ impl Pending {
     }
 }
 
-impl Key {
-    fn new(generation: u32, place: u32, shard: usize) -> Self {
-        Self(u64::from(generation) << 32 | u64::from(place) << 4 | shard as u64)
-    }
-
-    fn shard(self) -> usize {
-        self.0 as usize % SHARDS
-    }
-
-    fn place(self) -> usize {
-        (self.0 as u32 >> 4) as usize
-    }
-
-    fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-}
-
-impl Shard {
-    fn new() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), buckets: Box::new([NONE; BUCKETS]), swept: 0 }
-    }
-
-    fn entry(&mut self, key: Key) -> Option<&mut Entry> {
-        self.entries.get_mut(key.place()).filter(|entry| entry.generation == key.generation())
-    }
-
-    fn insert(&mut self, now: Instant, deadline: Instant, shard: usize) -> Key {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry {
-                generation: 1,
-                deadline,
-                bucket: 0,
-                before: NONE,
-                after: NONE,
-                link: None,
-                outcome: None,
-                waker: None,
-            });
-            (self.entries.len() - 1) as u32
-        });
-        if self.free.len() + 1 == self.entries.len() {
-            self.swept = tick(now); // it was empty: no tick before now concerns anybody
-        }
-        // One tick late rather than early; never into a bucket that was looked at already.
-        let bucket = ((tick(deadline) + 1).max(self.swept + 1) % BUCKETS as u64) as u32;
-        let after = std::mem::replace(&mut self.buckets[bucket as usize], place);
-        if after != NONE {
-            self.entries[after as usize].before = place;
-        }
-        let entry = &mut self.entries[place as usize];
-        (entry.deadline, entry.bucket, entry.before, entry.after) = (deadline, bucket, NONE, after);
-        Key::new(entry.generation, place, shard)
-    }
-
-    /// What was left in the entry, to be dropped outside of the lock: an answer is the user's code.
-    fn remove(&mut self, key: Key) -> Option<(Option<Outcome>, Option<Waker>)> {
-        let entry = self.entry(key)?;
-        entry.generation = entry.generation.wrapping_add(1).max(1);
-        entry.link = None;
-        let left = (entry.outcome.take(), entry.waker.take());
-        let (bucket, before, after) = (entry.bucket, entry.before, entry.after);
-        if before == NONE {
-            self.buckets[bucket as usize] = after;
-        } else {
-            self.entries[before as usize].after = after;
-        }
-        if after != NONE {
-            self.entries[after as usize].before = before;
-        }
-        self.free.push(key.place() as u32);
-        Some(left)
-    }
-
-    fn sweep(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
-        let until = tick(now);
-        for tick in (self.swept + 1..=until).take(BUCKETS) {
-            let mut place = self.buckets[tick as usize % BUCKETS];
-            while place != NONE {
-                let entry = &mut self.entries[place as usize];
-                if entry.deadline <= now && entry.outcome.is_none() {
-                    entry.outcome = Some(Outcome::Expired);
-                    wakers.extend(entry.waker.take());
-                }
-                place = entry.after;
-            }
-        }
-        self.swept = self.swept.max(until);
-    }
-}
-
-fn tick(at: Instant) -> u64 {
-    at.as_nanos() / TICK.as_nanos() as u64
-}
-
 impl Ticket {
     pub(crate) fn key(&self) -> Key {
         self.key
@@ -338,8 +193,11 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::FutureExt;
 
+    use super::super::wheel::NONE;
     use super::*;
 
     fn at(millis: u64) -> Instant {

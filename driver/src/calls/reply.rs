@@ -8,7 +8,8 @@ use skep_core::Instant;
 
 use super::error::Handled;
 use super::links::Links;
-use super::pending::{Key, Outcome, Pending};
+use super::pending::Pending;
+use super::wheel::{Key, Outcome};
 use super::wire::{self, Answered, Undelivered, Unframed, Verdict};
 use crate::link::Link;
 use crate::worker::{Call, Message, ReplyTo};

@@ -9,8 +9,9 @@ use skep_core::wire::Frame;
 use tracing::debug;
 
 use super::links::Links;
-use super::pending::{Key, Outcome, Pending};
+use super::pending::Pending;
 use super::reply::ReplyPath;
+use super::wheel::{Key, Outcome};
 use super::wire::{self, Answered, Header, Undelivered, Verdict};
 use crate::link::Link;
 use crate::lookup::{ByName, Known, Lookup};

@@ -8,10 +8,11 @@ use skep_core::event::{Status, StopReason};
 use skep_core::id::{Payload, Reason};
 
 use super::probe::{Add, Crash, Probe, Unheard, WhoAmI};
-use crate::builder::{NodeBuilder, StartError};
+use crate::builder::NodeBuilder;
 use crate::calls::{CallError, Handled};
 use crate::node::Node;
 use crate::runtime::Runtime;
+use crate::start_error::StartError;
 use crate::status::Ending;
 use crate::transport::Transport;
 use crate::worker::OneOf1;

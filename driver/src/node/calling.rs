@@ -1,0 +1,55 @@
+//! Messages to workers, wherever they are.
+
+use std::time::Duration;
+
+use skep_core::Instant;
+use skep_core::error::LookupError;
+
+use super::Node;
+use crate::calls::{CallError, Handled, SendError};
+use crate::lookup::Known;
+use crate::worker::Message;
+
+impl Node {
+    /// Sends a message to the worker of a name and waits for its answer. While the name has no holder that can be
+    /// reached this waits too. A name that this node does not know is asked for at its arbiter first: it may have
+    /// been registered just now.
+    ///
+    /// Dropping the future gives the answer up; the message may be handled all the same.
+    ///
+    /// # Errors
+    /// [`CallError::handled`] says of each whether the message may have been handled.
+    pub async fn call<M: Message>(
+        &self,
+        name: impl AsRef<str>,
+        message: M,
+        timeout: Duration,
+    ) -> Result<M::Reply, CallError> {
+        let (name, deadline) = (name.as_ref(), self.shared.platform.now() + timeout);
+        if self.shared.router.lookup.get(name) == Known::Free {
+            self.find(name, deadline).await?;
+        }
+        self.shared.router.call(name, message, deadline).await
+    }
+
+    /// Sends a message that wants no answer to the worker of a name. Waits for nothing.
+    ///
+    /// # Errors
+    /// What keeps it from being sent. That it was sent does not say that it arrives.
+    pub fn send<M: Message>(&self, name: impl AsRef<str>, message: M) -> Result<(), SendError> {
+        self.shared.router.send(name.as_ref(), message)
+    }
+
+    /// Until this node knows a name that its arbiter knows.
+    async fn find(&self, name: &str, deadline: Instant) -> Result<(), CallError> {
+        let left = deadline.since(self.shared.platform.now());
+        self.whereis_consistent(name, left).await.map_err(|error| match error {
+            LookupError::Busy => CallError::Overloaded,
+            LookupError::Timeout => CallError::Timeout { handled: Handled::No },
+            LookupError::Leaving => CallError::Ended,
+            _ => CallError::NotFound,
+        })?;
+        let known = self.shared.router.lookup.known(name);
+        self.shared.platform.by(deadline, known).await.ok_or(CallError::Timeout { handled: Handled::No })
+    }
+}

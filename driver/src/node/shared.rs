@@ -1,0 +1,90 @@
+//! What all parts of one node share, and what keeps it alive.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use skep_core::id::{Address, ClusterName, Life, NodeName};
+
+use super::Node;
+use crate::calls::Router;
+use crate::events::Board;
+use crate::mail::{Inbox, Mail};
+use crate::runtime::Platform;
+use crate::status::{Ending, Status};
+
+/// What all parts of one node share.
+pub(crate) struct Shared {
+    pub(crate) name: NodeName,
+    pub(crate) cluster: ClusterName,
+    pub(crate) address: Address,
+    pub(crate) platform: Platform,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) status: Status,
+    names: RwLock<HashMap<Life, NodeName>>,
+}
+
+/// Dropped with the last node that counts.
+pub(super) struct Hold {
+    inbox: Arc<Inbox>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        name: NodeName,
+        cluster: ClusterName,
+        address: Address,
+        platform: Platform,
+        life: Life,
+    ) -> Self {
+        let router = Arc::new(Router::new(platform.clone(), life));
+        let names = RwLock::new(HashMap::from([(life, name.clone())]));
+        Self {
+            name,
+            cluster,
+            address,
+            platform,
+            inbox: Arc::new(Inbox::new()),
+            router,
+            board: Arc::new(Board::new()),
+            status: Status::new(life),
+            names,
+        }
+    }
+
+    /// A node that does not keep itself alive: for workers.
+    pub(crate) fn node(self: &Arc<Self>) -> Node {
+        Node { shared: self.clone(), _hold: None }
+    }
+
+    /// A node that leaves when it and all its clones are dropped: for users.
+    pub(crate) fn held_node(self: &Arc<Self>) -> Node {
+        Node { shared: self.clone(), _hold: Some(Arc::new(Hold { inbox: self.inbox.clone() })) }
+    }
+
+    pub(crate) fn learn(&self, life: Life, node: &NodeName) {
+        let known = |names: &HashMap<Life, NodeName>| names.contains_key(&life);
+        if known(&self.names.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        self.names.write().unwrap_or_else(PoisonError::into_inner).insert(life, node.clone());
+    }
+
+    pub(super) fn name_of(&self, life: Life) -> Option<NodeName> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).get(&life).cloned()
+    }
+
+    pub(crate) fn end(&self, ending: Ending) {
+        self.router.end();
+        self.inbox.close();
+        self.board.close();
+        self.status.change(|state| state.ended = Some(ending));
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.inbox.post(Mail::Abandon);
+    }
+}
