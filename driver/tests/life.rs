@@ -14,8 +14,8 @@ use skep::core::event::{Event, Evidence, Observation, Status};
 use skep::core::id::{Life, Source};
 use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep::transport::BindError;
-use skep::{Ending, NodeBuilder, NodeEnded, RegisterError, Runtime, SimRuntime, StartError};
-use support::{Begin, Echo, MILLI, PATIENCE, Say, World, address, event, name_owned_by};
+use skep::{CallError, Ending, NodeBuilder, NodeEnded, RegisterError, Runtime, SimRuntime, StartError};
+use support::{Begin, Echo, MILLI, PATIENCE, Say, Wait, World, address, event, name_owned_by};
 
 fn down(event: &Event) -> Option<Evidence> {
     match event {
@@ -59,6 +59,23 @@ fn who_asks_a_node_that_has_ended_is_told() {
         a.leave(PATIENCE).await;
         while events.next().await.is_some() {}
         world.start("a").await; // and its address is free
+    });
+}
+
+#[test]
+fn a_call_that_is_under_way_when_its_node_ends_is_lost_and_a_later_one_is_told() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b) = world.pair().await;
+        let name = name_owned_by(&a).await;
+        a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
+        let ending = async {
+            world.sleep(MILLI * 10).await;
+            b.leave(PATIENCE).await;
+        };
+        let (lost, ()) = join(b.call(&name, Wait(1_000_000), PATIENCE), ending).await;
+        assert_eq!(lost, Err(CallError::LinkLost));
+        assert_eq!(b.call(&name, Wait(0), PATIENCE).await, Err(CallError::Ended));
     });
 }
 

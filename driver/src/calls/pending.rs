@@ -83,11 +83,20 @@ impl Pending {
 
     /// All calls that were sent on this link are lost with it.
     pub(crate) fn link_lost(&self, link: LinkId) {
+        self.lose(|sent| sent == link);
+    }
+
+    /// All calls that were sent on any link are lost: the node has ended.
+    pub(crate) fn all_lost(&self) {
+        self.lose(|_| true);
+    }
+
+    fn lose(&self, lost: impl Fn(LinkId) -> bool) {
         for shard in 0..SHARDS {
             let mut shard = self.shard(shard);
             let mut wakers = Vec::new();
             for entry in &mut shard.entries {
-                if entry.link.is_some_and(|(sent, _)| sent == link) && entry.outcome.is_none() {
+                if entry.link.is_some_and(|(sent, _)| lost(sent)) && entry.outcome.is_none() {
                     entry.outcome = Some(Outcome::LinkLost);
                     wakers.extend(entry.waker.take());
                 }

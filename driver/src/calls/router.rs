@@ -113,6 +113,7 @@ impl Router {
         self.ended.store(true, Ordering::SeqCst);
         self.residents.drain().into_iter().for_each(|resident| resident.mailbox.close());
         self.lookup.clear();
+        self.pending.all_lost();
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
@@ -111,7 +112,12 @@ impl<S: MessageSet> Delivery for Mailbox<S> {
         if let Some(why) = refused {
             return Err((why, reply));
         }
-        let call = S::decode(id, bytes, reply)?; // outside of the lock: it runs the user's code
+        // Outside of the lock, and caught: it runs the user's code on the task that reads the link.
+        let decoded = catch_unwind(AssertUnwindSafe(|| S::decode(id, bytes, reply)));
+        let Ok(decoded) = decoded else {
+            return Ok(()); // the panic dropped the way for the answer, which told the caller
+        };
+        let call = decoded?;
         let state = self.state();
         if !state.open {
             drop(state);
