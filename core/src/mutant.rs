@@ -20,8 +20,6 @@ macro_rules! mutants {
 mutants! {
     /// The first message on a link carries no log positions, and nothing missing is pulled because of it.
     NoResyncOnLinkUp,
-    /// Probes carry no hashes of records and positions, so a lasting difference is never found.
-    NoResyncOnMismatch,
     /// Of two registrations of one name, met after a cut, the beaten one is never ended.
     TieNotBroken,
     /// A restart, takeover or drain keeps the epoch that the last start had.
@@ -32,7 +30,7 @@ mutants! {
     BarrierIgnoresRing,
     /// The acknowledgement of a barrier carries no log positions: the gainer does not level first.
     NoPositionsInBarrier,
-    /// The acknowledgement of a barrier carries no unrecorded starts.
+    /// The acknowledgement of a barrier carries no unrecorded starts, and a new arbiter hears of them late.
     ForgetUnrecordedStarts,
     /// Who acknowledged a barrier still accepts start orders of the former owner.
     OldOrdersAccepted,

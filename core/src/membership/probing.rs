@@ -115,9 +115,6 @@ impl Machine {
 
     /// A difference that lasts for two probes is more than a message under way.
     fn compare(&mut self, id: LinkId, records_hash: u64, positions_hash: u128) {
-        if self.broken(Mutant::NoResyncOnMismatch) {
-            return;
-        }
         let (our_records, our_positions) = self.hashes();
         let Some(link) = self.links.get_mut(id) else {
             return;

@@ -122,6 +122,7 @@ impl Machine {
 
     /// Reports what is due, or all of it.
     pub(super) fn report_starts(&mut self, all: bool) {
+        let all = all && !self.broken(Mutant::ForgetUnrecordedStarts);
         let now = self.now;
         let workers = self.host.unrecorded.iter().map(|name| (name, &self.host.workers[name]));
         let due = workers.filter(|(_, worker)| worker.must_report() && (all || worker.again <= now));
