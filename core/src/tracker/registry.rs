@@ -105,6 +105,8 @@ impl Registry {
             if known.entry.is_live() {
                 self.unindex(&known.entry);
             }
+        } else if self.log(origin).is_some_and(|log| seq <= log.position()) {
+            return false; // an old copy, held back on its way, of what has ended since and was dropped here
         } else if !entry.is_live() && self.log(origin).is_some_and(|log| seq <= log.stable()) {
             return false; // a removal that all lives have acknowledged and we have dropped
         }
