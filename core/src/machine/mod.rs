@@ -4,6 +4,7 @@ mod dispatch;
 mod send;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::discovery::Book;
@@ -28,6 +29,8 @@ pub struct Machine {
     pub(crate) now: Instant,
     pub(crate) random: Random,
     pub(crate) outputs: VecDeque<Output>,
+    /// Answers to callers: told at the end, so that who was answered finds what he was told in the look-up map.
+    pub(crate) returns: Vec<Output>,
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
     pub(crate) retired: bool,
@@ -94,6 +97,7 @@ impl Machine {
             now,
             random: Random::new(config.seed),
             outputs: VecDeque::new(),
+            returns: Vec::new(),
             timers,
             counters: Counters::default(),
             retired: false,
@@ -158,20 +162,23 @@ impl Machine {
             self.settle_members();
             self.settle_gates();
             self.settle_names();
+            self.settle_departure();
             if self.retired {
-                return;
+                break;
             }
             if !self.table.has_changed() && !self.registry.has_changed() {
                 break;
             }
         }
-        self.pull_missing();
-        self.flush_log();
-        self.pay_owed();
-        self.dial_due();
-        self.settle_departure();
-        self.settle_topology();
-        self.arm_retry();
+        if !self.retired {
+            self.pull_missing();
+            self.flush_log();
+            self.pay_owed();
+            self.dial_due();
+            self.settle_topology();
+            self.arm_retry();
+        }
+        self.outputs.extend(self.returns.drain(..));
     }
 
     /// This life is over.
@@ -181,6 +188,7 @@ impl Machine {
         }
         self.retired = true;
         self.fail_all_callers();
+        self.outputs.extend(self.returns.drain(..));
         self.outputs.push_back(Output::Retire(reason));
     }
 

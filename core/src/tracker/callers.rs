@@ -205,7 +205,7 @@ impl Machine {
                 _ => Err(LookupError::Timeout),
             }),
         };
-        self.outputs.push_back(Output::Return { call, reply });
+        self.returns.push(Output::Return { call, reply }); // behind the news that comes with it
     }
 
     fn registered(&mut self, name: &Name, verdict: Verdict) -> Result<Registration, RegisterError> {

@@ -94,7 +94,6 @@ impl Machine {
                 }
             }
         }
-        self.flush_log();
     }
 
     fn stop_all(&mut self, then: Then) {
