@@ -101,13 +101,19 @@ impl Book {
         }
     }
 
-    /// A dial brought a link.
+    /// A dial brought a link, which the peer may yet refuse.
     pub(crate) fn reached(&mut self, address: &Address) {
         if let Some(target) = self.targets.get_mut(address) {
             target.dialling = false;
-            target.failures = 0;
         }
         self.drop_unnamed();
+    }
+
+    /// The peer at the other end of a dialled link spoke as a peer does: earlier failures are forgotten.
+    pub(crate) fn welcomed(&mut self, address: &Address) {
+        if let Some(target) = self.targets.get_mut(address) {
+            target.failures = 0;
+        }
     }
 
     /// A dial, or the link it brought, came to nothing: pause.

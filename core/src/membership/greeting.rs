@@ -6,6 +6,7 @@ use super::links::Link;
 use super::{Announced, Health};
 use crate::error::Refusal;
 use crate::event::Event;
+use crate::event::Way;
 use crate::id::{Life, LinkId};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
@@ -40,6 +41,9 @@ impl Machine {
             return;
         };
         let life = link.peer.life;
+        if let Way::Dialled(address) = &link.way {
+            self.book.welcomed(address);
+        }
         link.greeted = positions.clone();
         link.theirs = Some(positions);
         link.sent = ours;

@@ -14,6 +14,7 @@ pub(crate) struct Registry {
     names: BTreeMap<Name, Vec<Dot>>, // the live ones; more than one only after a partition
     holders: BTreeMap<Option<Life>, BTreeSet<Dot>>, // the live ones
     logs: BTreeMap<Life, Log>,
+    early: BTreeSet<Dot>, // removals that all have, of registrations that are still on their way to us
     hash: u128,
     changed: BTreeMap<Name, Before>,
     newest: Epoch,
@@ -168,6 +169,11 @@ impl Registry {
         }
         log.advance(to);
         self.hash ^= position_hash(origin, before) ^ position_hash(origin, to);
+        let arrived = Dot { life: origin, seq: 0 }..=Dot { life: origin, seq: to };
+        for dot in self.early.range(arrived).copied().collect::<Vec<_>>() {
+            self.early.remove(&dot);
+            self.drop_removal(dot);
+        }
     }
 
     /// All lives have the log up to here: removals before it are dropped.
@@ -176,10 +182,18 @@ impl Registry {
             return;
         };
         for dot in log.stabilise(stable) {
-            if self.entries.get(&dot).is_some_and(|held| !held.entry.is_live()) {
-                let held = self.entries.remove(&dot).expect("it was just found");
-                log.erase(held.seq);
+            if self.position(dot.life) < dot.seq {
+                self.early.insert(dot); // the registration itself is still on its way to us
+            } else {
+                self.drop_removal(dot);
             }
+        }
+    }
+
+    fn drop_removal(&mut self, dot: Dot) {
+        if self.entries.get(&dot).is_some_and(|held| !held.entry.is_live()) {
+            let held = self.entries.remove(&dot).expect("it was just found");
+            self.logs.entry(held.origin).or_default().erase(held.seq);
         }
     }
 
