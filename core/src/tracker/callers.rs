@@ -1,6 +1,6 @@
 //! The calls of this node's own users, from their start to their one answer.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -37,6 +37,8 @@ struct Caller {
     tries: u32,
     /// Whether the name stood here at some try.
     stood: bool,
+    /// To whom it went and who has said nothing of it: each may still act on it.
+    silent: BTreeSet<Life>,
 }
 
 impl Callers {
@@ -57,8 +59,17 @@ impl Machine {
         }
         self.callers.seq += 1;
         let seq = self.callers.seq;
-        let caller =
-            Caller { call, deadline, name, wish, sent: None, again: self.now, tries: 0, stood: false };
+        let caller = Caller {
+            call,
+            deadline,
+            name,
+            wish,
+            sent: None,
+            again: self.now,
+            tries: 0,
+            stood: false,
+            silent: BTreeSet::new(),
+        };
         self.callers.waiting.insert(seq, caller);
         self.timers.set(deadline, Timer::CallDeadline(seq));
         self.try_claim(seq);
@@ -80,6 +91,9 @@ impl Machine {
         caller.sent = Some(arbiter);
         caller.tries += 1;
         caller.stood |= self.registry.winner(&caller.name).is_some();
+        if arbiter != self.me {
+            caller.silent.insert(arbiter);
+        }
         let Caller { deadline, name, wish, .. } = caller.clone();
         let id = ClaimId { life: self.me, seq };
         if arbiter == self.me {
@@ -132,7 +146,11 @@ impl Machine {
         if reply.id.life != self.me {
             return;
         }
-        let asked = self.callers.waiting.get(&reply.id.seq).is_some_and(|caller| caller.sent == Some(from));
+        let Some(caller) = self.callers.waiting.get_mut(&reply.id.seq) else {
+            return self.conclude_claim(reply.id.seq, reply.verdict); // too late for its caller, but a copy may be in it
+        };
+        caller.silent.remove(&from);
+        let asked = caller.sent == Some(from);
         match reply.verdict {
             Verdict::Stale if asked => self.lose_claim(reply.id.seq),
             Verdict::Registered { .. } | Verdict::Unregistered { .. } => {
@@ -163,6 +181,12 @@ impl Machine {
             // It stood, an earlier try may have reached an arbiter, and now it is gone: that try did it.
             Verdict::NotFound if caller.stood && caller.tries > 1 && caller.wish == Wish::Unregister => {
                 Verdict::Gone
+            }
+            // Nothing runs, says this arbiter; one that was asked before may yet start it.
+            Verdict::UnknownKind | Verdict::NoNodeAvailable | Verdict::StartFailed(_) | Verdict::Busy
+                if !caller.silent.is_empty() && matches!(caller.wish, Wish::Register(_)) =>
+            {
+                Verdict::TooLate
             }
             verdict => verdict,
         };

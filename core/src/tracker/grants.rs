@@ -337,7 +337,7 @@ impl Machine {
             }
             None => match (starting.client, starting.dot) {
                 (Some(client), _) => {
-                    self.answer(client, Verdict::NoNodeAvailable);
+                    self.answer(client, Verdict::TooLate); // the host that went down may have started it
                     self.close_matter(name);
                 }
                 (None, Some(dot)) => self.pause_takeover(name, dot, starting.tried, starting.failures),
