@@ -55,6 +55,7 @@ pub(super) fn play(program: &Path, teller: &Teller) -> Result<Figures, Trouble> 
     expect_whoami(&mut b, "a")?;
     teller.say("b calls it: it runs on a");
 
+    teller.await_log("a", &format!("found {NAME} already registered on a"))?;
     teller.say("a is killed (SIGKILL)");
     let killed = a.kill()?;
     let detected = b.event("member_down", |event| event["node"] == "a")?.at.duration_since(killed);

@@ -1,22 +1,35 @@
 //! Tells the scene: one line at a time, from the demo and from the nodes' logs, each with its time.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::process::{PATIENCE, Trouble};
+
 /// Writes whole lines, from several threads.
 #[derive(Clone)]
 pub(super) struct Teller {
-    out: Arc<Mutex<dyn Write + Send>>,
+    page: Arc<Page>,
     began: Instant,
+}
+
+struct Page {
+    lines: Mutex<Lines>,
+    more: Condvar,
+}
+
+struct Lines {
+    out: Box<dyn Write + Send>,
+    overheard: Vec<(String, String)>,
 }
 
 impl Teller {
     pub(super) fn new(out: impl Write + Send + 'static) -> Self {
-        Self { out: Arc::new(Mutex::new(out)), began: Instant::now() }
+        let lines = Mutex::new(Lines { out: Box::new(out), overheard: Vec::new() });
+        Self { page: Arc::new(Page { lines, more: Condvar::new() }), began: Instant::now() }
     }
 
     /// A line of the demo.
@@ -26,10 +39,35 @@ impl Teller {
 
     /// A line that a node logged.
     fn line(&self, who: &str, words: &str) {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner); // each use is one line
+        let mut lines = self.lines();
         let at = self.began.elapsed().as_secs_f64() * 1000.0;
+        let bar = if who.is_empty() { ' ' } else { '|' };
         // A demo that nobody reads goes on to its exit code.
-        let _ = writeln!(out, "{at:>8.1} ms  {who:>2}{} {words}", if who.is_empty() { ' ' } else { '|' });
+        let _ = writeln!(lines.out, "{at:>8.1} ms  {who:>2}{bar} {words}");
+        if !who.is_empty() {
+            lines.overheard.push((who.into(), words.into()));
+            self.page.more.notify_all();
+        }
+    }
+
+    /// Waits until `node` has logged a line that begins with `words`: a node that is killed takes with it what it
+    /// has not written yet.
+    ///
+    /// # Errors
+    /// [`Trouble::Silent`] if it does not in time.
+    pub(super) fn await_log(&self, node: &str, words: &str) -> Result<(), Trouble> {
+        let is_missing = |lines: &mut Lines| {
+            !lines.overheard.iter().any(|(who, line)| who == node && line.starts_with(words))
+        };
+        let waited = self.page.more.wait_timeout_while(self.lines(), PATIENCE, is_missing);
+        if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+            return Err(Trouble::Silent { node: node.into(), wanted: words.into(), heard: Vec::new() });
+        }
+        Ok(())
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.page.lines.lock().unwrap_or_else(PoisonError::into_inner) // each use is one line
     }
 
     /// Tells the log of a node, in JSON, as it comes.
