@@ -5,6 +5,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::config::Backoff;
 use crate::event::Observation;
@@ -13,6 +14,9 @@ use crate::time::Instant;
 
 /// At most this many dials are in flight at once.
 const MAX_DIALS: usize = 128;
+
+/// The first pause between dials of an address whose link broke; it doubles from there.
+const SOON_AGAIN: Duration = Duration::from_millis(1);
 
 /// All known addresses.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ struct Target {
     sources: BTreeSet<Source>,
     member: Option<Life>,
     failures: u32,
+    /// Whether its link broke since a peer there last greeted.
+    lost: bool,
     dialling: bool,
     due: Instant,
 }
@@ -84,7 +90,8 @@ impl Book {
         if !self.targets.contains_key(&address) && self.targets.len() >= self.max {
             return None;
         }
-        let fresh = Target { sources: BTreeSet::new(), member: None, failures: 0, dialling: false, due };
+        let fresh =
+            Target { sources: BTreeSet::new(), member: None, failures: 0, lost: false, dialling: false, due };
         Some(self.targets.entry(address).or_insert(fresh))
     }
 
@@ -93,10 +100,12 @@ impl Book {
             .retain(|_, target| target.dialling || target.member.is_some() || !target.sources.is_empty());
     }
 
-    /// A link to it broke: dial now.
+    /// A link to it broke: dial now, and soon again. A process that dies closes its links before its listener, as
+    /// a rule, so that the first dial may end in a reset, and the next one in the refusal that proves its death.
     pub(crate) fn lost(&mut self, address: &Address, now: Instant) {
         if let Some(target) = self.targets.get_mut(address) {
             target.failures = 0;
+            target.lost = true;
             target.due = now;
         }
     }
@@ -113,13 +122,17 @@ impl Book {
     pub(crate) fn welcomed(&mut self, address: &Address) {
         if let Some(target) = self.targets.get_mut(address) {
             target.failures = 0;
+            target.lost = false;
         }
     }
 
     /// A dial, or the link it brought, came to nothing: pause.
     pub(crate) fn failed(&mut self, address: &Address, now: Instant, jitter: u64) {
-        let backoff = self.backoff;
+        let mut backoff = self.backoff;
         if let Some(target) = self.targets.get_mut(address) {
+            if target.lost {
+                backoff.min = backoff.min.min(SOON_AGAIN);
+            }
             target.dialling = false;
             target.failures = target.failures.saturating_add(1);
             target.due = now + backoff.pause(target.failures, jitter);
@@ -168,7 +181,6 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use alloc::vec;
-    use core::time::Duration;
 
     use super::*;
     use crate::id::Reason;
@@ -213,6 +225,25 @@ mod tests {
         book.failed(&address("a"), Instant::ZERO, 0);
         assert_eq!(book.next_due(none), Some(Instant::ZERO + BACKOFF.min));
         assert_eq!(book.take_due(Instant::ZERO + BACKOFF.min, none), [address("a")]);
+    }
+
+    #[test]
+    fn an_address_whose_link_broke_is_dialled_soon_again_until_a_peer_greets() {
+        let mut book = Book::new(BACKOFF, 10);
+        book.observe(&source("one"), Observation::Upsert(address("a")), Instant::ZERO);
+        book.lost(&address("a"), Instant::ZERO);
+        let mut now = Instant::ZERO;
+        for milliseconds in [1, 2, 4, 8, 16, 32, 64] {
+            assert_eq!(book.take_due(now, none), [address("a")]);
+            book.failed(&address("a"), now, 0);
+            now += Duration::from_millis(milliseconds);
+            assert_eq!(book.next_due(none), Some(now));
+        }
+        assert_eq!(book.take_due(now, none), [address("a")]);
+        book.reached(&address("a"));
+        book.welcomed(&address("a"));
+        book.failed(&address("a"), now, 0);
+        assert_eq!(book.next_due(none), Some(now + BACKOFF.min), "its link did not break this time");
     }
 
     #[test]
