@@ -57,8 +57,8 @@ else
     printf '\n=== msrv: skipped, Rust %s is not installed (rustup toolchain install %s)\n' "$oldest" "$oldest"
 fi
 step doc 180 env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
-step build-tests 600 cargo test --locked --workspace --no-run
-step test 420 cargo test --locked --workspace
+step build-tests 900 cargo test --locked --workspace --no-run
+step test 600 cargo test --locked --workspace
 # Seeds beyond those that `test` has just played.
 step sim 300 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-2000}" \
     cargo test --locked --package skep-core --test sim fresh_seeds
