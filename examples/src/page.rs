@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-
-use rustyline::ExternalPrinter;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::answers::Answer;
 use crate::events::News;
@@ -17,8 +16,31 @@ pub struct Page {
 
 enum Place {
     Stdout,
-    BesidePrompt(Box<dyn ExternalPrinter + Send>),
+    BesidePrompt(Edited),
 }
+
+/// What stands at the prompt at the moment, shared by who edits it and who writes beside it.
+#[derive(Clone, Debug, Default)]
+pub struct Edited(Arc<Mutex<Option<String>>>);
+
+impl Edited {
+    /// The text behind the prompt is this now; `None` when no line is edited.
+    pub fn set(&self, line: Option<&str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = line.map(str::to_owned);
+    }
+
+    /// Writes above the edited line: clears it, and draws it again below.
+    fn write_above(&self, text: &str) -> io::Result<()> {
+        let edited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*edited {
+            Some(line) => write_stdout(&format!("\r\x1b[K{text}{PROMPT}{line}")),
+            None => write_stdout(text),
+        }
+    }
+}
+
+/// What stands before every line at a terminal.
+pub const PROMPT: &str = "skep> ";
 
 impl Page {
     /// Standard output.
@@ -27,8 +49,8 @@ impl Page {
     }
 
     /// A terminal at which a line may be edited meanwhile.
-    pub fn beside_prompt(printer: impl ExternalPrinter + Send + 'static) -> Self {
-        Self { format: Format::Text, place: Place::BesidePrompt(Box::new(printer)) }
+    pub fn beside_prompt(edited: Edited) -> Self {
+        Self { format: Format::Text, place: Place::BesidePrompt(edited) }
     }
 
     /// Writes an answer.
@@ -49,9 +71,9 @@ impl Page {
     pub fn news(&mut self, news: &News) -> io::Result<()> {
         let mut line = news.line(self.format);
         line.push('\n');
-        match &mut self.place {
+        match &self.place {
             Place::Stdout => write_stdout(&line),
-            Place::BesidePrompt(printer) => printer.print(line).map_err(io::Error::other),
+            Place::BesidePrompt(edited) => edited.write_above(&line),
         }
     }
 }

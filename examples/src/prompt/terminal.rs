@@ -4,20 +4,48 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs};
 
+use rustyline::completion::Completer;
 use rustyline::error::{ReadlineError, Signal};
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::{Config, Editor};
+use rustyline::validate::Validator;
+use rustyline::{Config, Context, Editor, Helper};
 
 use super::Ears;
-use crate::page::Page;
+use crate::page::{Edited, PROMPT, Page};
 
-pub(super) type LineEditor = Editor<(), FileHistory>;
+pub(super) type LineEditor = Editor<Watcher, FileHistory>;
+
+/// Tells the page what is being typed. rustyline's own printer beside the prompt is no choice: with one, keys that
+/// arrive together (a paste, a script) wait in a buffer until another key comes.
+pub(super) struct Watcher(Edited);
+
+impl Helper for Watcher {}
+
+impl Completer for Watcher {
+    type Candidate = String;
+}
+
+impl Highlighter for Watcher {}
+
+impl Validator for Watcher {}
+
+impl Hinter for Watcher {
+    type Hint = String;
+
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        self.0.set(Some(line));
+        None
+    }
+}
 
 pub(super) fn open() -> rustyline::Result<(LineEditor, Page)> {
     let config = Config::builder().auto_add_history(true).max_history_size(1000)?.build();
     let mut editor = LineEditor::with_config(config)?;
-    let page = Page::beside_prompt(editor.create_external_printer()?);
-    Ok((editor, page))
+    let edited = Edited::default();
+    editor.set_helper(Some(Watcher(edited.clone())));
+    Ok((editor, Page::beside_prompt(edited)))
 }
 
 pub(super) fn read(mut editor: LineEditor, mut ears: Ears, signalled: &AtomicBool) {
@@ -27,7 +55,11 @@ pub(super) fn read(mut editor: LineEditor, mut ears: Ears, signalled: &AtomicBoo
         let _ = editor.load_history(path);
     }
     loop {
-        match editor.readline("skep> ") {
+        let read = editor.readline(PROMPT);
+        if let Some(watcher) = editor.helper() {
+            watcher.0.set(None);
+        }
+        match read {
             Ok(line) => {
                 if !ears.line(line) {
                     return;
