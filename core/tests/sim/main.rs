@@ -12,12 +12,15 @@
 
 mod calls;
 mod decode;
+mod dials;
 mod faults;
 mod hosts;
+mod lives;
 mod mutants;
 mod network;
 mod oracle;
 mod panics;
+mod paths;
 mod process;
 mod random;
 mod rest;

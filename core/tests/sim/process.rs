@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use skep_core::error::RetireReason;
-use skep_core::event::{Observation, Placement};
-use skep_core::id::{Address, CallId, Epoch, Life, LinkId, Name, NodeName, Source};
+use skep_core::event::Placement;
+use skep_core::id::{Address, CallId, Epoch, Life, LinkId, Name, NodeName};
 use skep_core::wire::Hello;
 use skep_core::{Event, Input, Instant, Machine, Output};
 
@@ -48,12 +48,12 @@ pub struct Process {
     pub bytes_sent: u64,
     /// It will crash after so many more outputs.
     pub crash_after: Option<(usize, Told)>,
-    machine: Machine,
+    pub machine: Machine,
     /// Its clock minus the world's.
-    ahead: Duration,
-    wake: Option<Instant>,
-    timeouts: (u64, u32),
-    generation: u64,
+    pub ahead: Duration,
+    pub wake: Option<Instant>,
+    pub timeouts: (u64, u32),
+    pub generation: u64,
 }
 
 /// What state a process is in.
@@ -120,65 +120,6 @@ impl fmt::Display for Brief<'_, Output> {
 }
 
 impl World {
-    /// Starts a process at a site, unless one runs there.
-    pub fn boot(&mut self, site: SiteId) {
-        if self.running(site).is_some() {
-            return;
-        }
-        self.sites[site.0].has_power = true;
-        self.sites[site.0].lives += 1;
-        let config = self.config(site);
-        let ahead = Duration::from_nanos(self.random.next() % 1_000_000_000_000);
-        let machine = Machine::new(config.clone(), self.now + ahead).expect("a good config");
-        let process = ProcessId(self.processes.len());
-        self.processes.push(Process {
-            site,
-            name: config.node.clone(),
-            life: config.life,
-            hello: Hello::of(&config),
-            running: Running::Yes,
-            formed: None,
-            died: None,
-            is_leaving: false,
-            disturbed: None,
-            standstill: Standstill::default(),
-            places: BTreeMap::new(),
-            workers: BTreeMap::new(),
-            dials: BTreeSet::new(),
-            closed: BTreeSet::new(),
-            calls: BTreeMap::new(),
-            retired: None,
-            counted_down: Vec::new(),
-            suspected: Vec::new(),
-            bytes_sent: 0,
-            crash_after: None,
-            machine,
-            ahead,
-            wake: None,
-            timeouts: (0, 0),
-            generation: self.sites[site.0].lives,
-        });
-        self.sites[site.0].process = Some(process);
-        let text = format!("boots at {} with life {}", config.address, config.life);
-        self.note_of(process, format_args!("{text}"));
-        self.oracle.disturb(self.now);
-        self.reset_old_links(site);
-        self.drain_outputs(process);
-        self.after(Duration::from_micros(100), Happening::Discover(process));
-    }
-
-    /// Discovery tells a process of all sites, and of some places where nobody is.
-    pub fn discover(&mut self, process: ProcessId) {
-        if !self[process].lives() {
-            return;
-        }
-        let mut addresses: Vec<Address> = self.sites.iter().map(|site| site.address.clone()).collect();
-        addresses.extend(self.dead_addresses.clone());
-        let source = Source::new("static").expect("a good name");
-        self.tell(process, Input::Observed { source, observation: Observation::Snapshot(addresses) });
-        self.after(Duration::from_secs(5), Happening::Discover(process));
-    }
-
     pub fn note_of(&mut self, process: ProcessId, what: fmt::Arguments<'_>) {
         let (now, who) = (self.now, &self.processes[process.0]);
         self.trace.line(now, who, what);
@@ -193,7 +134,7 @@ impl World {
         }
     }
 
-    fn feed(&mut self, process: ProcessId, input: Input) {
+    pub fn feed(&mut self, process: ProcessId, input: Input) {
         match &input {
             // what the machine closed, it hears nothing more of
             Input::LinkDown { link } | Input::Message { link, .. } if self[process].closed.contains(link) => {
@@ -216,7 +157,7 @@ impl World {
         self.drain_outputs(process);
     }
 
-    fn drain_outputs(&mut self, process: ProcessId) {
+    pub fn drain_outputs(&mut self, process: ProcessId) {
         let mut ordered = 0;
         while let Some(output) = self[process].machine.poll_output() {
             ordered += 1;
@@ -243,7 +184,7 @@ impl World {
         self.set_alarm(process);
     }
 
-    fn set_alarm(&mut self, process: ProcessId) {
+    pub fn set_alarm(&mut self, process: ProcessId) {
         let due = self[process].machine.poll_timeout().map(|due| self[process].world_time(due).max(self.now));
         if due != self[process].wake {
             self[process].wake = due;
@@ -347,82 +288,6 @@ impl World {
         if is_clash {
             let site = self[process].site;
             self.after(Duration::from_millis(1), Happening::Boot(site));
-        }
-    }
-
-    /// Kills a process.
-    pub fn crash(&mut self, process: ProcessId, told: Told) {
-        if self[process].lives() {
-            self.note_of(process, format_args!("crashes, peers are told: {told:?}"));
-            self.expect_death_known(process, told);
-            self.end_process(process, told);
-        }
-    }
-
-    fn end_process(&mut self, process: ProcessId, told: Told) {
-        self[process].running = Running::Dead;
-        let now = self.now;
-        self[process].died = Some(now);
-        let site = self[process].site;
-        if told == Told::Never {
-            self.sites[site.0].has_power = false;
-        }
-        self.drop_links(process, told);
-        self[process].standstill = Standstill::default();
-        self.forget_calls(process);
-        let workers = std::mem::take(&mut self[process].workers);
-        for (name, epoch) in workers.into_keys() {
-            self.oracle.copies.ended(process, &name, epoch);
-        }
-        self.lose_node(process);
-    }
-
-    /// A process stands still, workers included or not.
-    pub fn freeze(&mut self, process: ProcessId, how: Running) {
-        if self[process].running == Running::Yes {
-            self.note_of(process, format_args!("stands still: {how:?}"));
-            self[process].running = how;
-            let now = self.now;
-            self[process].disturbed = Some(now);
-        }
-    }
-
-    /// It goes on, with all that waited: timers first or mail first, as chance will have it.
-    pub fn thaw(&mut self, process: ProcessId) {
-        if !matches!(self[process].running, Running::Frozen | Running::CoreFrozen) {
-            return;
-        }
-        self.note_of(process, format_args!("goes on"));
-        self[process].running = Running::Yes;
-        let now = self.now;
-        self[process].disturbed = Some(now);
-        let Standstill { inputs, happenings, dials } = std::mem::take(&mut self[process].standstill);
-        for dial in dials {
-            self.after(Duration::from_micros(50), Happening::DialArrives(dial));
-        }
-        for happening in happenings {
-            self.after(Duration::from_micros(1), happening);
-        }
-        if self.random.percent(50) {
-            self.feed(process, Input::Timeout);
-        }
-        for input in inputs {
-            self.tell(process, input);
-        }
-        self[process].wake = None;
-        if self[process].lives() {
-            self.set_alarm(process);
-        }
-    }
-
-    /// Its clock leaps forward.
-    pub fn leap(&mut self, process: ProcessId, by: Duration) {
-        self.note_of(process, format_args!("finds its clock {by:?} later"));
-        let now = self.now;
-        self[process].ahead += by;
-        self[process].disturbed = Some(now);
-        if self[process].running == Running::Yes {
-            self.set_alarm(process);
         }
     }
 }

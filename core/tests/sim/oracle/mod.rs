@@ -13,18 +13,19 @@
 //! times may.
 
 mod copies;
+mod history;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use skep_core::Instant;
-use skep_core::error::{LookupError, RegisterError, UnregisterError};
-use skep_core::event::{Registration, Reply, Request, WorkerSpec};
+use skep_core::event::{Reply, Request};
 use skep_core::id::{CallId, Epoch, Name};
 
 use crate::world::ProcessId;
 
 pub use copies::Copies;
+pub use history::{Belief, History};
 
 /// After this time without trouble every member knows what the others know.
 pub const QUIET: Duration = Duration::from_secs(4);
@@ -46,37 +47,6 @@ pub struct Oracle {
     pub disturbances: u64,
 }
 
-/// What the oracle knows of a name.
-pub struct History {
-    pub belief: Belief,
-    /// Calls that may change it and are not answered.
-    registering: BTreeSet<CallId>,
-    removing: BTreeSet<CallId>,
-    /// When such calls last ended, and whether one may still have its effect.
-    registered: Option<Instant>,
-    removed: Option<Instant>,
-    perhaps_registered: Option<Instant>,
-    perhaps_removed: Option<Instant>,
-    /// When its worker last ended for good by itself.
-    gave_up: Option<Instant>,
-}
-
-/// What callers may believe of a name.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Belief {
-    Registered {
-        /// When that was said.
-        since: Instant,
-        epoch: Epoch,
-        /// Where it was attached, if it was.
-        attached: Option<ProcessId>,
-    },
-    Absent {
-        since: Instant,
-    },
-    Unknown,
-}
-
 /// What becomes of an answer once it is judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -90,21 +60,6 @@ struct Asked {
     since: Instant,
     request: Request,
     answer: Answer,
-}
-
-impl Default for History {
-    fn default() -> Self {
-        Self {
-            belief: Belief::Absent { since: Instant::ZERO },
-            registering: BTreeSet::new(),
-            removing: BTreeSet::new(),
-            registered: None,
-            removed: None,
-            perhaps_registered: None,
-            perhaps_removed: None,
-            gave_up: None,
-        }
-    }
 }
 
 /// The name that a request may register or remove.
@@ -313,165 +268,5 @@ impl Oracle {
     /// How many calls of this process are open, for its end.
     pub fn open_calls(&self, process: ProcessId) -> Vec<CallId> {
         self.calls.iter().filter(|(_, asked)| asked.process == process).map(|(&call, _)| call).collect()
-    }
-}
-
-impl History {
-    /// Whether a removal may have had its effect since then. A frame that a cut held back may bring one at any
-    /// later time.
-    fn may_be_removed_since(&self, since: Instant, whole: bool) -> bool {
-        if !whole && (self.removed.is_some() || self.perhaps_removed.is_some()) {
-            return true;
-        }
-        !self.removing.is_empty()
-            || self.removed.is_some_and(|end| end >= since)
-            || self.gave_up.is_some_and(|end| end >= since)
-            || self.perhaps_removed.is_some_and(|end| end + QUIET >= since)
-    }
-
-    /// Whether a registration may have had its effect since then.
-    fn may_be_registered_since(&self, since: Instant) -> bool {
-        !self.registering.is_empty()
-            || self.registered.is_some_and(|end| end >= since)
-            || self.perhaps_registered.is_some_and(|end| end + QUIET >= since)
-    }
-
-    fn register_unclear(&mut self, now: Instant, call: CallId) {
-        self.registering.remove(&call);
-        self.perhaps_registered = Some(now);
-        if matches!(self.belief, Belief::Absent { .. }) {
-            self.belief = Belief::Unknown;
-        }
-    }
-
-    fn removal_unclear(&mut self, now: Instant, call: CallId) {
-        self.removing.remove(&call);
-        self.perhaps_removed = Some(now);
-        if matches!(self.belief, Belief::Registered { .. }) {
-            self.belief = Belief::Unknown;
-        }
-    }
-
-    fn on_registered(
-        &mut self,
-        now: Instant,
-        whole: bool,
-        call: CallId,
-        asked: &Asked,
-        worker: &WorkerSpec,
-        result: &Result<Registration, RegisterError>,
-    ) -> Result<(), String> {
-        self.registering.remove(&call);
-        match result {
-            Ok(registration) => {
-                if let (Belief::Registered { since, .. }, true, true) =
-                    (&self.belief, whole, self.removing.is_empty())
-                {
-                    return Err(format!(
-                        "two callers hear that they registered it, the first at {:.6} s",
-                        since.as_nanos() as f64 / 1e9
-                    ));
-                }
-                let attached = (*worker == WorkerSpec::Attached).then_some(asked.process);
-                if attached.is_some() != registration.attached {
-                    return Err(format!("{worker:?} was registered as {registration:?}"));
-                }
-                self.belief =
-                    if self.may_be_removed_since(asked.since, whole) || (attached.is_some() && !whole) {
-                        Belief::Unknown
-                    } else {
-                        Belief::Registered { since: now, epoch: registration.epoch, attached }
-                    };
-                self.registered = Some(now);
-            }
-            Err(RegisterError::Timeout) => self.register_unclear(now, call),
-            Err(RegisterError::AlreadyRegistered { holder }) => {
-                if whole && self.is_absent_throughout(asked.since) {
-                    return Err(format!("nobody has it, but a caller hears that {} does", holder.node));
-                }
-            }
-            Err(RegisterError::UnknownKind) => {
-                if matches!(worker, WorkerSpec::Managed { kind, .. } if kind.as_str() == crate::faults::kind::PLAIN)
-                {
-                    return Err("a kind that all have is unknown".to_owned());
-                }
-            }
-            Err(_) => {} // nothing runs on its behalf
-        }
-        Ok(())
-    }
-
-    fn on_unregistered(
-        &mut self,
-        now: Instant,
-        whole: bool,
-        call: CallId,
-        asked: &Asked,
-        result: &Result<(), UnregisterError>,
-    ) -> Result<(), String> {
-        self.removing.remove(&call);
-        match result {
-            Ok(()) => {
-                // a retry that finds nothing may say so too: an earlier try may have removed it
-                self.belief = if whole && !self.may_be_registered_since(asked.since) {
-                    Belief::Absent { since: now }
-                } else {
-                    Belief::Unknown
-                };
-                self.removed = Some(now);
-            }
-            Err(UnregisterError::NotFound) => {
-                if !whole {
-                    self.perhaps_removed = Some(now); // an earlier try may wait in a node that stands still
-                }
-                if whole && self.is_registered_throughout(asked.since) {
-                    return Err(
-                        "it is registered, but a caller who removes it hears that it is not".to_owned()
-                    );
-                }
-            }
-            Err(UnregisterError::Timeout) => self.removal_unclear(now, call),
-            Err(_) => {}
-        }
-        Ok(())
-    }
-
-    fn on_located(
-        &mut self,
-        whole: bool,
-        since: Instant,
-        result: &Result<Registration, LookupError>,
-    ) -> Result<(), String> {
-        match result {
-            Ok(found) if whole && self.is_absent_throughout(since) => {
-                Err(format!("nobody has it, but a caller finds it on {}", found.node))
-            }
-            Err(LookupError::NotFound) if whole && self.is_registered_throughout(since) => {
-                Err("it is registered, but its arbiter says that it is not".to_owned())
-            }
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// How long ago a call that may change it ended; zero while one is open.
-    pub fn untouched_for(&self, now: Instant) -> Duration {
-        let ends = [self.registered, self.removed, self.perhaps_registered, self.perhaps_removed];
-        let last = ends.into_iter().flatten().max().unwrap_or(Instant::ZERO);
-        if self.is_open() { Duration::ZERO } else { now.since(last) }
-    }
-
-    /// Whether a call that may change it is not answered.
-    pub fn is_open(&self) -> bool {
-        !self.registering.is_empty() || !self.removing.is_empty()
-    }
-
-    fn is_absent_throughout(&self, from: Instant) -> bool {
-        matches!(self.belief, Belief::Absent { since } if since <= from)
-            && !self.may_be_registered_since(from)
-    }
-
-    fn is_registered_throughout(&self, from: Instant) -> bool {
-        matches!(self.belief, Belief::Registered { since, .. } if since <= from)
-            && !self.may_be_removed_since(from, true)
     }
 }
