@@ -4,6 +4,7 @@
 #   bash ci.sh               all of them
 #   bash ci.sh fmt clippy    only these
 #
+# SKEP_PATIENCE: by what to multiply the budgets, on a busy machine (default 1).
 # SKEP_SEEDS: how many seeds the simulator's sweep plays (default 2000).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -16,7 +17,7 @@ began=$SECONDS
 
 # step NAME SECONDS COMMAND...: runs it, says how long it took, and on failure what to run.
 step() {
-    local name=$1 budget=$2 start=$SECONDS status=0
+    local name=$1 budget=$(($2 * ${SKEP_PATIENCE:-1})) start=$SECONDS status=0
     shift 2
     if ((${#wanted[@]})) && [[ " ${wanted[*]} " != *" $name "* ]]; then
         return
