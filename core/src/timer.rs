@@ -38,6 +38,8 @@ pub(crate) enum Timer {
     Takeover(Name),
     /// A worker that ended is to run again.
     Restart(Name),
+    /// Two registrations of this name had their time to turn out to be one after the other.
+    Conflict(Name),
 }
 
 /// Deadlines in order; equal ones in the order of their kind.

@@ -18,7 +18,7 @@ use crate::random::Random;
 use crate::ring::Ring;
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
-use crate::tracker::{Callers, Departure, Desk, Gates, Host, Registry, Replication};
+use crate::tracker::{Callers, Departure, Desk, Gates, Host, Registry, Replication, Told};
 use crate::wire::List;
 
 /// A node's whole mind: feed it [`Input`]s, carry out its [`Output`]s, in order.
@@ -63,7 +63,7 @@ pub struct Machine {
     pub(crate) callers: Callers,
     pub(crate) departure: Departure,
     pub(crate) look: BTreeSet<Name>,
-    pub(crate) conflicts: BTreeSet<Name>,
+    pub(crate) conflicts: BTreeMap<Name, (Instant, Told)>,
     pub(crate) retry_set: Option<Instant>,
     pub(crate) retry_soon: bool,
 }
@@ -124,7 +124,7 @@ impl Machine {
             callers: Callers::default(),
             departure: Departure::default(),
             look: BTreeSet::new(),
-            conflicts: BTreeSet::new(),
+            conflicts: BTreeMap::new(),
             retry_set: None,
             retry_soon: false,
             config,
@@ -220,6 +220,7 @@ impl Machine {
                 Timer::GrantDeadline(name) => self.on_grant_deadline(&name),
                 Timer::Takeover(name) => self.on_takeover_timer(&name),
                 Timer::Restart(name) => self.on_restart_timer(&name),
+                Timer::Conflict(name) => drop(self.look.insert(name)),
                 Timer::Departure => {} // `settle_departure` looks at the time by itself
             }
         }

@@ -24,5 +24,6 @@ pub(crate) use entry::Entry;
 #[cfg(test)]
 pub(crate) use entry::State;
 pub(crate) use host::Host;
+pub(crate) use reconcile::Told;
 pub(crate) use registry::Registry;
 pub(crate) use replication::Replication;

@@ -10,6 +10,17 @@ use crate::id::{Life, Name};
 use crate::machine::Machine;
 use crate::membership::Announced;
 use crate::mutant::Mutant;
+use crate::timer::Timer;
+
+/// So many digests are awaited before two registrations of one name count as a conflict.
+const DIGESTS: u32 = 2;
+
+/// Whether a conflict was told to subscribers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Told {
+    Yes,
+    No,
+}
 
 impl Machine {
     /// Looks at all names that are marked, and at those without a living holder when the members changed.
@@ -52,6 +63,8 @@ impl Machine {
     }
 
     fn look_as_host(&mut self, name: &Name) {
+        let is_young = self.has_young_conflict(name);
+        let beaten = self.registry.losers(name);
         let winner = self.registry.winner(name);
         let Some(worker) = self.host.workers.get_mut(name) else {
             let ours = winner.is_some_and(|entry| entry.holder() == Some(self.me) && !entry.is_attached());
@@ -64,16 +77,22 @@ impl Machine {
             }
             return;
         };
-        if let Some(entry) =
-            winner.filter(|entry| entry.holder() == Some(self.me) && entry.epoch == worker.epoch)
-        {
+        let me = self.me;
+        let is_it = |entry: &&Entry| entry.holder() == Some(me) && entry.epoch == worker.epoch;
+        let stands = winner.filter(is_it);
+        if let Some(entry) = stands.or(beaten.iter().find(is_it)) {
             worker.dot = Some(entry.dot);
             worker.recorded = true;
             self.host.unrecorded.remove(name);
+        }
+        if stands.is_some() {
             if let Phase::Exited(exit) = worker.phase.clone() {
                 self.decide_exit(name, exit);
             }
             return;
+        }
+        if is_young {
+            return; // what seems to beat it may have ended already
         }
         let ended =
             worker.dot.is_some_and(|dot| self.registry.entry(dot).is_none_or(|entry| !entry.is_live()));
@@ -97,6 +116,9 @@ impl Machine {
 
     /// Attached workers are told when their registration ends, and live on.
     fn look_at_attached(&mut self, name: &Name) {
+        if self.has_young_conflict(name) {
+            return;
+        }
         let ours =
             self.registry.winner(name).filter(|entry| entry.holder() == Some(self.me) && entry.is_attached());
         let now = ours.map(|entry| entry.epoch);
@@ -126,14 +148,14 @@ impl Machine {
             return;
         }
         let losers = self.registry.losers(name);
-        if losers.is_empty() {
-            self.conflicts.remove(name);
+        if losers.is_empty() || self.has_young_conflict(name) {
             return;
         }
         let winner = self.registry.winner(name).expect("a loser lost to a winner").clone();
         let node_of = |entry: &Entry| self.table.node_of(entry.holder().unwrap_or(entry.dot.life));
-        if self.conflicts.insert(name.clone()) {
-            let (winner, loser) = (node_of(&winner), node_of(&losers[0]));
+        let (winner, loser) = (node_of(&winner), node_of(&losers[0]));
+        if let Some((_, told @ Told::No)) = self.conflicts.get_mut(name) {
+            *told = Told::Yes;
             self.event(Event::Conflict { name: name.clone(), winner, loser });
         }
         let arbiter = self.serves(name);
@@ -149,6 +171,21 @@ impl Machine {
                 self.write(removed);
             }
         }
+    }
+
+    /// Whether two registrations of this name met only just now. One may follow the other, whose removal is on its
+    /// way to us by another log: it comes with the next digests, and there never was a conflict.
+    fn has_young_conflict(&mut self, name: &Name) -> bool {
+        if !self.registry.has_losers(name) {
+            self.conflicts.remove(name);
+            return false;
+        }
+        let due = self.now + self.config.digest_interval * DIGESTS;
+        let (due, _) = *self.conflicts.entry(name.clone()).or_insert_with(|| {
+            self.timers.set(due, Timer::Conflict(name.clone()));
+            (due, Told::No)
+        });
+        due > self.now
     }
 
     /// Whether we are the arbiter of a name, and may act as such.

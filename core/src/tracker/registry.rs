@@ -57,6 +57,11 @@ impl Registry {
         dots.iter().map(|dot| &self.entries[dot].entry).max_by_key(|entry| entry.rank())
     }
 
+    /// Whether a name has more than one registration.
+    pub(crate) fn has_losers(&self, name: &Name) -> bool {
+        self.names.get(name).is_some_and(|dots| dots.len() > 1)
+    }
+
     /// The registrations of a name that another one beats.
     pub(crate) fn losers(&self, name: &Name) -> Vec<Entry> {
         let Some(dots) = self.names.get(name).filter(|dots| dots.len() > 1) else {
