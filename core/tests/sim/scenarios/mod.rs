@@ -1,5 +1,6 @@
 //! Named situations, each a few lines: what users of Swarm met, and must not meet again.
 
+mod barrier;
 mod detection;
 mod formation;
 mod leaving;
@@ -25,6 +26,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    barrier::a_barrier_is_acknowledged_only_by_an_equal_ring,
     detection::a_frozen_node_is_counted_down_within_the_bound,
     detection::a_short_pause_changes_nothing,
     detection::a_thawed_node_does_not_accuse_the_rest,
