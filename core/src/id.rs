@@ -138,12 +138,26 @@ pub struct Revision(pub u32);
 /// One start of a worker, unique in the cluster and rising along causality: a fencing token.
 /// Milliseconds `<< 20`, or'ed with the tag of the life that made it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "u64")]
 pub struct Epoch(pub u64);
 
 impl Epoch {
+    /// The last that is taken from a peer: half of the range, in milliseconds the year 2248. What we count on from
+    /// there cannot wrap.
+    pub const LAST: Self = Self(u64::MAX >> 1);
+
     /// The smallest epoch of `life` above `self` and above `floor_ms` milliseconds.
     pub fn next(self, floor_ms: u64, life: Life) -> Self {
-        Self(((self.0 >> 20) + 1).max(floor_ms) << 20 | u64::from(life.tag()))
+        let last_ms = u64::MAX >> 20;
+        Self(((self.0 >> 20) + 1).max(floor_ms).min(last_ms) << 20 | u64::from(life.tag()))
+    }
+}
+
+impl TryFrom<u64> for Epoch {
+    type Error = &'static str;
+
+    fn try_from(epoch: u64) -> Result<Self, Self::Error> {
+        if epoch > Self::LAST.0 { Err("an epoch from the far future") } else { Ok(Self(epoch)) }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The one machine: its fields, and the way from an input to its outputs.
 
 mod dispatch;
+#[cfg(test)]
+mod letters;
 mod send;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -47,7 +47,7 @@ impl Machine {
     /// Passes a letter on, if its receiver is one step away.
     pub(crate) fn on_relay(&mut self, by: Life, relay: Relay) {
         if relay.to == self.me {
-            if self.table.is_live(relay.from) {
+            if relay.from != self.me && self.table.is_live(relay.from) {
                 let frame = Frame { kind: relay.kind, body: relay.body.0 };
                 self.on_relayed(relay.from, &frame);
             }

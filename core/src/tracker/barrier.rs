@@ -9,7 +9,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::id::{Life, Slot};
+use crate::id::{Life, Name, Slot};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::ring::SlotSet;
@@ -24,7 +24,7 @@ pub(crate) struct Gates {
     /// Who asked for our word while our ring was another, with its latest question.
     asked: BTreeMap<Life, Barrier>,
     /// Starts that were reported for slots still closed.
-    pub(super) stashed: Vec<(Life, StartReport)>,
+    stashed: BTreeMap<(Name, Life), StartReport>,
 }
 
 /// Slots gained by one change of the ring.
@@ -44,6 +44,20 @@ impl Gates {
 
     pub(crate) fn are_passed(&self) -> bool {
         self.gates.is_empty()
+    }
+
+    /// Keeps a report until its slot's gate is passed; a host's later one of the same name replaces it.
+    pub(super) fn stash(&mut self, host: Life, report: StartReport, max: usize) {
+        let key = (report.name.clone(), host);
+        if self.stashed.len() < max || self.stashed.contains_key(&key) {
+            self.stashed.insert(key, report); // past the bound the host reports again
+        }
+    }
+
+    /// How many reports wait for a gate.
+    #[cfg(test)]
+    pub(crate) fn stashed(&self) -> usize {
+        self.stashed.len()
     }
 
     fn waiting(&self) -> BTreeSet<Life> {
@@ -114,6 +128,8 @@ impl Machine {
                 needed: BTreeMap::new(),
             });
         }
+        let ring = &self.ring;
+        self.gates.stashed.retain(|(name, _), _| ring.owner(ring.slot_of(name)) == Some(me));
         self.scan_again = true;
         self.on_ring_moved();
         self.ask_barrier(None);
@@ -203,7 +219,7 @@ impl Machine {
 
     fn on_gate_passed(&mut self) {
         self.scan_again = true;
-        for (host, report) in core::mem::take(&mut self.gates.stashed) {
+        for ((_, host), report) in core::mem::take(&mut self.gates.stashed) {
             self.on_start_report(host, report);
         }
         self.serve_queued();

@@ -149,6 +149,10 @@ impl Machine {
         let Some(caller) = self.callers.waiting.get_mut(&reply.id.seq) else {
             return self.conclude_claim(reply.id.seq, reply.verdict); // too late for its caller, but a copy may be in it
         };
+        if !is_answer(&reply.verdict, &caller.name) {
+            self.counters.malformed_frames += 1;
+            return;
+        }
         caller.silent.remove(&from);
         let asked = caller.sent == Some(from);
         match reply.verdict {
@@ -234,9 +238,7 @@ impl Machine {
 
     fn registered(&mut self, name: &Name, verdict: Verdict) -> Result<Registration, RegisterError> {
         match verdict {
-            Verdict::Registered { entry, .. } => {
-                Ok(self.registration(&entry).expect("what was just registered stands"))
-            }
+            Verdict::Registered { entry, .. } => self.registration(&entry).ok_or(RegisterError::Timeout),
             Verdict::Taken(holder) => {
                 self.event(Event::AlreadyRegistered { name: name.clone(), node: holder.node.clone() });
                 Err(RegisterError::AlreadyRegistered { holder })
@@ -252,5 +254,14 @@ impl Machine {
             | Verdict::Stale
             | Verdict::TooLate => Err(RegisterError::Timeout),
         }
+    }
+}
+
+/// Whether the copy in a verdict is of what was asked for.
+fn is_answer(verdict: &Verdict, name: &Name) -> bool {
+    match verdict {
+        Verdict::Registered { entry, .. } => entry.is_live() && entry.name == *name,
+        Verdict::Unregistered { entry, .. } => !entry.is_live() && entry.name == *name,
+        _ => true,
     }
 }

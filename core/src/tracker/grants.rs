@@ -112,9 +112,7 @@ impl Machine {
             return; // the host finds the new arbiter by itself
         }
         if !self.gates.is_open(slot) {
-            if self.gates.stashed.len() < self.config.max_claims {
-                self.gates.stashed.push((host, report));
-            }
+            self.gates.stash(host, report, self.config.max_claims);
             return;
         }
         let ours = match self.desk.matters.get(&report.name).map(|matter| &matter.step) {
@@ -137,12 +135,14 @@ impl Machine {
         }
     }
 
-    /// A start that another arbiter ordered, before this one gained the slot: taken on as our own.
+    /// A start that another arbiter ordered, before this one gained the slot: taken on as our own. It is recorded
+    /// only once the host says by our own order that it runs: the report may be old, and its worker may have been
+    /// stopped and its name removed meanwhile.
     fn adopt(&mut self, host: Life, report: StartReport) {
         if matches!(report.progress, Progress::Failed(_) | Progress::Refused) {
             return;
         }
-        let StartReport { name, dot, claim, spec, epoch, progress } = report.clone();
+        let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
         let wanted = match (self.registry.winner(&name), dot) {
             (None, None) => true,
             (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
@@ -161,9 +161,6 @@ impl Machine {
         let starting =
             Starting { host, epoch, dot, claim, spec, client: None, deadline, again, tried, failures: 0 };
         self.open(&name, Step::Starting(starting));
-        if progress == Progress::Running {
-            self.record_start(&name);
-        }
     }
 
     /// That start is nobody's wish.

@@ -70,12 +70,23 @@ pub(crate) enum Phase {
 pub(crate) enum Then {
     /// This arbiter is told, by this epoch, that the start does not run.
     Report { to: Life, epoch: Epoch, halt: bool },
-    /// A later start that was ordered meanwhile.
-    Start(StartOrder),
+    /// A later start that this arbiter ordered meanwhile.
+    Start { from: Life, order: StartOrder },
     /// The registration is written down as waiting for a host.
     Vacate,
     /// Nothing.
     Forget,
+}
+
+impl Phase {
+    /// Whether a start of this epoch waits for the end of the present one.
+    pub(super) fn is_followed_by(&self, epoch: Epoch) -> bool {
+        match self {
+            Self::Stopping { then: Then::Start { order, .. }, .. }
+            | Self::Stuck { then: Then::Start { order, .. }, .. } => order.epoch == epoch,
+            _ => false,
+        }
+    }
 }
 
 /// So many ended starts are remembered: far more than orders can be under way for.

@@ -48,9 +48,11 @@ impl Machine {
         match &mut worker.phase {
             Phase::Starting | Phase::Running => {
                 let name = order.name.clone();
-                self.stop_here(&name, StopReason::Superseded, Then::Start(order));
+                self.stop_here(&name, StopReason::Superseded, Then::Start { from, order });
             }
-            Phase::Stopping { then, .. } | Phase::Stuck { then, .. } => *then = Then::Start(order),
+            Phase::Stopping { then, .. } | Phase::Stuck { then, .. } => {
+                *then = Then::Start { from, order };
+            }
             Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => {
                 self.forget_worker(&order.name);
                 self.start_here(order);
@@ -308,8 +310,11 @@ impl Machine {
         let (name, epoch) = (&order.name, order.epoch);
         let halt = order.why == Halt::Unregistered;
         let then = Then::Report { to: from, epoch, halt };
-        let meant =
-            |worker: &&mut Hosted| worker.epoch == epoch || (order.dot.is_some() && worker.dot == order.dot);
+        let meant = |worker: &&mut Hosted| {
+            worker.epoch == epoch
+                || worker.phase.is_followed_by(epoch)
+                || (order.dot.is_some() && worker.dot == order.dot)
+        };
         let Some(worker) = self.host.workers.get_mut(name).filter(meant) else {
             self.report_stop(from, name, epoch);
             return;
@@ -375,11 +380,9 @@ impl Machine {
                 self.forget_worker(name);
                 self.report_stop(to, name, epoch);
             }
-            Then::Start(order) => {
+            Then::Start { from, order } => {
                 self.forget_worker(name);
-                if let Some(arbiter) = self.ring.owner(self.ring.slot_of(name)) {
-                    self.on_start_order(arbiter, order);
-                }
+                self.on_start_order(from, order); // in the name of who gave it: by now it may be refused
             }
             Then::Vacate => {
                 self.forget_worker(name);

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::entry::{Entry, State};
+use super::entry::Entry;
 use crate::event::Status;
 use crate::id::{Dot, Epoch, Life, LinkId};
 use crate::machine::Machine;
@@ -96,8 +96,8 @@ impl Machine {
             return;
         };
         let Delta { origin, from, to, head, stable, entries } = delta;
-        if origin == self.me {
-            return; // nobody teaches us our own log
+        if origin == self.me || self.table.of(origin).is_none() {
+            return; // nobody teaches us our own log, and a life's record comes before its log
         }
         let mut drop_one = self.broken(Mutant::DeltaDropped) && self.random.next().is_multiple_of(4);
         for (seq, entry) in entries {
@@ -106,7 +106,7 @@ impl Machine {
                 continue;
             }
             if !core::mem::take(&mut drop_one) {
-                self.registry.apply(origin, seq, entry);
+                self.take_in(origin, seq, entry);
             }
         }
         let have = self.registry.position(origin);
@@ -122,6 +122,9 @@ impl Machine {
                 self.send_digest(id, false); // a gap: it thinks that we have more
             }
             return;
+        }
+        if self.is_gone(origin) && from > have {
+            self.adopt_orphans(origin); // ahead of a gap that nobody may ever fill
         }
         self.replication.end_pull(origin, life);
         if let Some(theirs) = self.links.get_mut(id).and_then(|link| link.theirs.as_mut()) {
@@ -234,11 +237,28 @@ impl Machine {
         }
     }
 
-    /// A copy that came inside an answer.
+    /// A copy that came inside an answer. A removal is kept even of what is unknown here: this may be the only copy
+    /// of it when its writer dies.
     pub(crate) fn keep_copy(&mut self, origin: Life, seq: u64, entry: Entry) {
-        let removed = matches!(entry.state, State::Removed);
-        if removed && self.registry.entry(entry.dot).is_none() {
-            return; // nothing of it here to remove; its log brings the rest
+        if origin == self.me || self.table.of(origin).is_none() {
+            return; // our own log has it, or it is from nobody
+        }
+        self.take_in(origin, seq, entry);
+        if self.is_gone(origin) {
+            self.adopt_orphans(origin); // its writer will not share it any more
+        }
+    }
+
+    /// Takes an entry of another life's log, unless no honest life can have written it: of a registration that
+    /// comes later in the same log, or that we ourselves have yet to make.
+    fn take_in(&mut self, origin: Life, seq: u64, entry: Entry) {
+        let Dot { life, seq: first } = entry.dot;
+        let impossible = first == 0
+            || (life == origin && first > seq)
+            || (life == self.me && first > self.registry.position(self.me));
+        if impossible {
+            self.counters.malformed_frames += 1;
+            return;
         }
         self.registry.apply(origin, seq, entry);
     }
