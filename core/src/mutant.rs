@@ -54,6 +54,8 @@ mutants! {
     EvidenceIgnored,
     /// A removal of what a replica does not know yet is not remembered there.
     RemovalForgotten,
+    /// A removal is forgotten once all have it, though an older version may still be on its way to someone.
+    RemovalDroppedEarly,
     /// Callers are answered before another member holds the record.
     AckBeforeCopy,
     /// Requests that find no direct link are not relayed.

@@ -125,11 +125,11 @@ impl Letters {
 
     /// The claim that a sent to b last.
     fn claim(&mut self) -> ClaimId {
-        let claims = self.said.iter().filter_map(|message| match message {
+        let mut claims = self.said.iter().filter_map(|message| match message {
             Message::Claim(claim) => Some(claim.id),
             _ => None,
         });
-        claims.last().expect("a asked b")
+        claims.next_back().expect("a asked b")
     }
 
     /// A name whose arbiter this is.

@@ -20,7 +20,7 @@ use crate::random::Random;
 use crate::ring::Ring;
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
-use crate::tracker::{Callers, Departure, Desk, Gates, Host, Registry, Replication, Told};
+use crate::tracker::{Callers, Departure, Desk, Gates, Host, Registry, Replication, Stability, Told};
 use crate::wire::List;
 
 /// A node's whole mind: feed it [`Input`]s, carry out its [`Output`]s, in order.
@@ -57,6 +57,7 @@ pub struct Machine {
     // tracker
     pub(crate) registry: Registry,
     pub(crate) replication: Replication,
+    pub(crate) stability: Stability,
     pub(crate) pull_again: bool,
     pub(crate) desk: Desk,
     pub(crate) vacant: BTreeSet<Name>,
@@ -118,6 +119,7 @@ impl Machine {
             unsettled: false,
             registry: Registry::default(),
             replication: Replication::default(),
+            stability: Stability::default(),
             pull_again: false,
             desk: Desk::default(),
             vacant: BTreeSet::new(),
@@ -173,6 +175,7 @@ impl Machine {
             }
         }
         if !self.retired {
+            self.settle_stability();
             self.pull_missing();
             self.flush_log();
             self.pay_owed();

@@ -45,11 +45,12 @@ impl Machine {
             self.book.welcomed(address);
         }
         link.greeted = positions.clone();
-        link.theirs = Some(positions);
+        link.theirs = Some(positions.clone());
         link.sent = ours;
         link.acked = ours;
         link.told = 0;
         self.replication.on_acked(life, ours);
+        self.on_positions_shown(life, &positions);
         self.progress_at = self.now;
         self.pull_again = true;
         self.on_contact(life);

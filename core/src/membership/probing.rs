@@ -127,6 +127,7 @@ impl Machine {
             }
             lasting
         };
+        let life = link.peer.life;
         let records = differs(&mut link.records_differ, records_hash != our_records);
         let positions = differs(&mut link.positions_differ, positions_hash != our_positions);
         if records {
@@ -134,6 +135,9 @@ impl Machine {
         }
         if positions {
             self.send_digest(id, false);
+        }
+        if positions_hash == our_positions {
+            self.on_equal_positions(life);
         }
     }
 

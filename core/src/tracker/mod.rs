@@ -13,6 +13,7 @@ mod log;
 mod reconcile;
 mod registry;
 mod replication;
+mod stability;
 mod sync;
 mod takeover;
 
@@ -27,3 +28,4 @@ pub(crate) use host::Host;
 pub(crate) use reconcile::Told;
 pub(crate) use registry::Registry;
 pub(crate) use replication::Replication;
+pub(crate) use stability::Stability;

@@ -76,19 +76,13 @@ impl Machine {
         Delta { origin, from, to, head, stable, entries: List(entries) }
     }
 
-    /// How far all that may ever come back have a log.
+    /// How far a log is stable, as its writer said.
     fn stable(&self, origin: Life) -> u64 {
-        if origin != self.me {
-            return self.registry.log(origin).map_or(0, |log| log.stable());
+        if origin == self.me {
+            self.stability.stable()
+        } else {
+            self.registry.log(origin).map_or(0, |log| log.stable())
         }
-        let others = self.table.iter().filter(|record| {
-            record.life != self.me && record.announced != crate::membership::Announced::Left
-        });
-        others
-            .map(|record| self.replication.acked_by(record.life))
-            .min()
-            .unwrap_or(u64::MAX)
-            .min(self.registry.position(origin))
     }
 
     pub(crate) fn on_delta(&mut self, id: LinkId, delta: Delta) {
@@ -145,8 +139,6 @@ impl Machine {
             theirs.insert(self.me, position);
         }
         self.replication.on_acked(life, position);
-        let stable = self.stable(self.me);
-        self.registry.stabilise(self.me, stable);
     }
 
     pub(crate) fn send_digest(&mut self, id: LinkId, answer: bool) {
@@ -166,12 +158,14 @@ impl Machine {
         };
         let ours = positions.get(&me).copied().unwrap_or(0).min(head);
         theirs.clone_from(&positions);
+        let life = link.peer.life;
         if ours <= link.acked && ours < link.sent {
             link.sent = ours; // nothing came of what we sent since: again
             link.acked = ours;
         }
         link.told = 0; // say again how far we have its log
         self.pull_again = true;
+        self.on_positions_shown(life, &positions);
         let has_less =
             self.registry.positions().iter().any(|(origin, have)| positions.get(origin).unwrap_or(&0) < have);
         if has_less && !digest.answer {

@@ -1,6 +1,6 @@
 //! Named situations, each a few lines: what users of Swarm met, and must not meet again.
 
-mod barrier;
+mod by_bytes;
 mod detection;
 mod formation;
 mod leaving;
@@ -26,7 +26,8 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    barrier::a_barrier_is_acknowledged_only_by_an_equal_ring,
+    by_bytes::a_barrier_is_acknowledged_only_by_an_equal_ring,
+    by_bytes::a_removal_is_not_forgotten_before_all_logs_of_those_who_saw_it_are_here,
     detection::a_frozen_node_is_counted_down_within_the_bound,
     detection::a_short_pause_changes_nothing,
     detection::a_thawed_node_does_not_accuse_the_rest,

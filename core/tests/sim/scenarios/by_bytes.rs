@@ -1,0 +1,143 @@
+//! One machine alone, spoken to by bytes: rules whose absence no run of honest nodes is likely to show.
+
+use std::time::Duration;
+
+use skep_core::event::{Input, Output, Request, Way, WorkerSpec};
+use skep_core::id::{Address, CallId, ClusterName, Life, LinkId, Name, NodeName};
+use skep_core::wire::{Frame, Hello, describe};
+use skep_core::{Config, Instant, Machine};
+
+use super::millis;
+use crate::mutants::of_this_thread;
+
+/// The kinds on the wire of what is said here; their bytes are pinned beside their types.
+const GREET: u16 = 0x0001;
+const BARRIER: u16 = 0x0030;
+const BARRIER_ACK: u16 = 0x0031;
+const DELTA: u16 = 0x0022;
+const DIGEST: u16 = 0x0020;
+
+const A: Life = Life(1_000_000);
+const B: Life = Life(2_000_000);
+const LINK: LinkId = LinkId(1);
+
+struct Alone {
+    machine: Machine,
+    now: Instant,
+    calls: u64,
+    sent: Vec<Frame>,
+}
+
+impl Alone {
+    fn new() -> Self {
+        let mut config = Self::config("a", A);
+        config.mutant = of_this_thread();
+        let now = Instant::from_nanos(1);
+        let machine = Machine::new(config, now).expect("a good config");
+        Self { machine, now, calls: 0, sent: Vec::new() }
+    }
+
+    fn config(node: &str, life: Life) -> Config {
+        let cluster = ClusterName::new("sim").expect("a good name");
+        let address = Address::new(format!("{node}:1")).expect("a good address");
+        let mut config = Config::new(cluster, NodeName::new(node).expect("a good name"), life, address);
+        config.slot_bits = 8;
+        config
+    }
+
+    fn input(&mut self, input: Input) {
+        self.machine.handle(self.now, input);
+        while let Some(output) = self.machine.poll_output() {
+            if let Output::Send { frame, .. } = output {
+                self.sent.push(frame);
+            }
+        }
+    }
+
+    fn wait(&mut self, span: Duration) {
+        self.now += span;
+        self.input(Input::Timeout);
+    }
+
+    fn link(&mut self) {
+        self.input(Input::LinkUp { link: LINK, way: Way::Accepted, peer: Hello::of(&Self::config("b", B)) });
+    }
+
+    fn tell(&mut self, kind: u16, body: Vec<u8>) {
+        self.input(Input::Message { link: LINK, frame: Frame { kind, body } });
+    }
+
+    /// Attached names, of some of which it is the arbiter.
+    fn register_more(&mut self, prefix: &str) -> Vec<Name> {
+        let names: Vec<Name> =
+            (0..20).map(|n| Name::new(format!("{prefix}-{n}")).expect("a good name")).collect();
+        for name in &names {
+            self.call(Request::Register { name: name.clone(), worker: WorkerSpec::Attached });
+        }
+        names
+    }
+
+    fn call(&mut self, request: Request) {
+        self.calls += 1;
+        let (call, deadline) = (CallId(self.calls), self.now + millis(1000));
+        self.input(Input::Call { call, deadline, request });
+    }
+}
+
+#[test]
+pub fn a_barrier_is_acknowledged_only_by_an_equal_ring() {
+    let mut a = Alone::new();
+    a.link();
+    a.wait(millis(1));
+    // Generation 4, and 5 for the hash of the ring: no ring has it but by a miracle.
+    a.tell(BARRIER, vec![4, 5]);
+    let acknowledged = a.sent.iter().find(|frame| frame.kind == BARRIER_ACK);
+    assert_eq!(acknowledged, None, "it agreed to a ring that is not its own");
+}
+
+/// Who has seen a removal may have sent the registration's last version before, and that may be on its way.
+#[test]
+pub fn a_removal_is_not_forgotten_before_all_logs_of_those_who_saw_it_are_here() {
+    let mut a = Alone::new();
+    a.wait(millis(300)); // alone it is up by now
+    a.link();
+    let greeting = postcard::to_allocvec(&(
+        // b: no roles, no kinds, revision 0, up, alive
+        [(B, "b", "b:1", 1u16, [(); 0].as_slice(), [(); 0].as_slice(), 0u32, 1u8, 0u8)].as_slice(),
+        [(B, 5u64)].as_slice(),
+    ));
+    a.tell(GREET, greeting.expect("plain data"));
+    for frame in std::mem::take(&mut a.sent) {
+        if frame.kind == BARRIER {
+            let (generation, _): (u64, u64) = postcard::from_bytes(&frame.body).expect("a barrier");
+            let ack = (generation, [(B, 5u64); 0].as_slice(), [(); 0].as_slice());
+            a.tell(BARRIER_ACK, postcard::to_allocvec(&ack).expect("plain data"));
+        }
+    }
+    for name in a.register_more("x") {
+        a.call(Request::Unregister { name });
+    }
+    let head = |a: &Alone| {
+        let mut deltas = a.sent.iter().filter(|frame| frame.kind == DELTA);
+        let delta = deltas.next_back().expect("a shares what it writes");
+        let fields: (Life, u64, u64, u64, u64) = postcard::take_from_bytes(&delta.body).expect("a delta").0;
+        assert!(fields.0 == A && fields.3 > 0, "its own log: {}", describe(delta));
+        (fields.3, fields.4)
+    };
+    let (written, _) = head(&a);
+    // b has all of that, and five records of its own that a has not.
+    let digest = postcard::to_allocvec(&([(A, written), (B, 5u64)].as_slice(), true)).expect("plain data");
+    for _ in 0..3 {
+        a.tell(DIGEST, digest.clone());
+    }
+    a.register_more("more");
+    let (_, stable) = head(&a);
+    assert_eq!(stable, 0, "five records of b are on their way, and removals before them are forgotten");
+
+    let delta = postcard::to_allocvec(&(B, 0u64, 5u64, 5u64, 0u64, [(); 0].as_slice()));
+    a.tell(DELTA, delta.expect("plain data"));
+    a.tell(DIGEST, digest);
+    a.register_more("again");
+    let (_, stable) = head(&a);
+    assert!(stable > 0, "nothing older can come, and removals are kept for ever");
+}
