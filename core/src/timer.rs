@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use crate::id::{Life, Name};
+use crate::id::{Epoch, Life, Name};
 use crate::time::Instant;
 
 /// Something to look at when its time has come. Whoever is looked at checks whether it still matters.
@@ -38,6 +38,8 @@ pub(crate) enum Timer {
     Takeover(Name),
     /// A worker that ended is to run again.
     Restart(Name),
+    /// That restart took too long.
+    RestartTimeout(Name, Epoch),
     /// Two registrations of this name had their time to turn out to be one after the other.
     Conflict(Name),
 }

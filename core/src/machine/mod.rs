@@ -225,6 +225,7 @@ impl Machine {
                 Timer::GrantDeadline(name) => self.on_grant_deadline(&name),
                 Timer::Takeover(name) => self.on_takeover_timer(&name),
                 Timer::Restart(name) => self.on_restart_timer(&name),
+                Timer::RestartTimeout(name, epoch) => self.on_restart_timeout(&name, epoch),
                 Timer::Conflict(name) => drop(self.look.insert(name)),
                 Timer::Departure => {} // `settle_departure` looks at the time by itself
             }

@@ -72,6 +72,8 @@ pub(crate) enum Then {
     Report { to: Life, epoch: Epoch, halt: bool },
     /// A later start that this arbiter ordered meanwhile.
     Start { from: Life, order: StartOrder },
+    /// It was a restart that took too long: it is tried again, or given up.
+    Restart,
     /// The registration is written down as waiting for a host.
     Vacate,
     /// Nothing.

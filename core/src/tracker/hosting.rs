@@ -17,6 +17,10 @@ const HALTED_RETRIES: u32 = 20;
 impl Machine {
     pub(crate) fn on_start_order(&mut self, from: Life, order: StartOrder) {
         self.registry.witness(order.epoch);
+        if let Some(progress) = self.progress_of(&order) {
+            self.report_progress(from, &order, progress); // the truth, whoever asks: a refusal would mean "not here"
+            return;
+        }
         let slot = self.ring.slot_of(&order.name);
         let stale = self.ring.owner(slot) != Some(from) && !self.broken(Mutant::OldOrdersAccepted);
         // an order that was made in ignorance of a later start
@@ -33,15 +37,7 @@ impl Machine {
             self.start_here(order);
             return;
         };
-        if worker.epoch == order.epoch {
-            let progress = match worker.phase {
-                Phase::Starting => Progress::Starting,
-                _ => Progress::Running,
-            };
-            self.report_progress(from, &order, progress);
-            return;
-        }
-        if worker.epoch > order.epoch {
+        if worker.epoch >= order.epoch {
             self.report_progress(from, &order, Progress::Refused);
             return;
         }
@@ -58,6 +54,12 @@ impl Machine {
                 self.start_here(order);
             }
         }
+    }
+
+    /// How far this very start is, if it was begun here.
+    fn progress_of(&self, order: &StartOrder) -> Option<Progress> {
+        let worker = self.host.workers.get(&order.name).filter(|worker| worker.epoch == order.epoch)?;
+        Some(if matches!(worker.phase, Phase::Starting) { Progress::Starting } else { Progress::Running })
     }
 
     fn start_here(&mut self, order: StartOrder) {
@@ -87,6 +89,9 @@ impl Machine {
         let (epoch, why) = (worker.epoch, worker.why);
         self.event(Event::Starting { name: name.clone(), epoch, why });
         self.outputs.push_back(Output::Start { name: name.clone(), epoch, kind, args });
+        if why == StartReason::Restart {
+            self.timers.set(self.now + self.config.start_timeout, Timer::RestartTimeout(name.clone(), epoch));
+        }
     }
 
     fn report_progress(&mut self, to: Life, order: &StartOrder, progress: Progress) {
@@ -218,17 +223,23 @@ impl Machine {
 
     /// Restart or give up, as the kind's policy says.
     pub(super) fn decide_exit(&mut self, name: &Name, exit: Exit) {
+        let epoch = self.host.workers[name].epoch;
+        let why = EndReason::Exited(exit.clone());
+        self.event(Event::Stopped { name: name.clone(), epoch, why });
+        self.recover(name, &exit);
+    }
+
+    fn recover(&mut self, name: &Name, exit: &Exit) {
         let jitter = self.random.next();
         let now = self.now;
         let worker = self.host.workers.get_mut(name).expect("the caller found it");
         let kind = worker.spec.kind();
         let config = self.config.kinds.iter().find(|config| config.kind == kind);
         let policy = config.map(|config| config.restart).unwrap_or_default();
-        let decision = worker.history.on_exit(now, &exit, &policy, jitter);
-        let (epoch, dot) = (worker.epoch, worker.dot);
+        let decision = worker.history.on_exit(now, exit, &policy, jitter);
+        let dot = worker.dot;
         worker.phase = Phase::Pausing;
         worker.recorded = true;
-        self.event(Event::Stopped { name: name.clone(), epoch, why: EndReason::Exited(exit) });
         match decision {
             Decision::Restart(pause) => self.timers.set(now + pause, Timer::Restart(name.clone())),
             Decision::GiveUp => {
@@ -254,6 +265,18 @@ impl Machine {
             | Phase::Exited(_)
             | Phase::Stopping { .. }
             | Phase::Stuck { .. } => {}
+        }
+    }
+
+    /// A restart takes too long: nobody else waits for it, so we give it up ourselves.
+    pub(crate) fn on_restart_timeout(&mut self, name: &Name, epoch: Epoch) {
+        let hangs = self.host.workers.get(name).is_some_and(|worker| {
+            worker.epoch == epoch
+                && worker.why == StartReason::Restart
+                && matches!(worker.phase, Phase::Starting)
+        });
+        if hangs {
+            self.stop_here(name, StopReason::Cancelled, Then::Restart);
         }
     }
 
@@ -384,6 +407,7 @@ impl Machine {
                 self.forget_worker(name);
                 self.on_start_order(from, order); // in the name of who gave it: by now it may be refused
             }
+            Then::Restart => self.recover(name, &Exit::Failed(Reason::new("its restart took too long"))),
             Then::Vacate => {
                 self.forget_worker(name);
                 self.vacate(name);
