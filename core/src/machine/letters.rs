@@ -380,3 +380,33 @@ fn reports_for_slots_that_are_lost_before_their_gate_passes_are_forgotten() {
     assert_eq!(letters.a.gates.stashed(), 0, "a node that owns nothing keeps reports for what it lost");
     let _ = letters.answer(call); // drained or not: there was nothing to hand over
 }
+
+#[test]
+fn a_claim_that_was_answered_is_not_decided_again() {
+    let mut letters = Letters::new();
+    let ours = letters.name_of(A);
+    let claim =
+        |seq, wish| Claim { id: ClaimId { life: B, seq }, name: ours.clone(), wish, remaining_ms: 1000 };
+    letters.tell(claim(1, Wish::Register(WorkerSpec::Attached)));
+    letters.tell(claim(2, Wish::Unregister));
+    letters.tell(claim(3, Wish::Register(WorkerSpec::Attached)));
+    letters.said.clear();
+    letters.tell(claim(2, Wish::Unregister)); // its answer was lost
+    let again = letters.said.iter().any(|message| {
+        matches!(message, Message::ClaimReply(reply) if matches!(reply.verdict, Verdict::Unregistered { .. }))
+    });
+    assert!(again, "it was done, and its caller is told so");
+    assert!(letters.a.registry.winner(&ours).is_some(), "it ended a registration that came after it");
+}
+
+#[test]
+fn an_answer_is_remembered_only_while_its_caller_may_ask_again() {
+    let mut letters = Letters::new();
+    let ours = letters.name_of(A);
+    let claim =
+        |seq, wish| Claim { id: ClaimId { life: B, seq }, name: ours.clone(), wish, remaining_ms: 1000 };
+    letters.tell(claim(1, Wish::Register(WorkerSpec::Attached)));
+    letters.pass(Duration::from_secs(2));
+    letters.tell(claim(2, Wish::Unregister));
+    assert_eq!(letters.a.desk.remembered(), 1, "the first one's caller is gone");
+}

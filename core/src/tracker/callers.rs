@@ -97,7 +97,7 @@ impl Machine {
         let Caller { deadline, name, wish, .. } = caller.clone();
         let id = ClaimId { life: self.me, seq };
         if arbiter == self.me {
-            self.take_claim(Client { id, from: self.me }, name, wish, deadline);
+            self.take_claim(Client { id, from: self.me, until: deadline }, name, wish, deadline);
             return;
         }
         let remaining_ms = u64::try_from(deadline.since(self.now).as_millis()).unwrap_or(u64::MAX);

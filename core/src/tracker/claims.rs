@@ -19,17 +19,23 @@ impl Machine {
             return; // claims come from their caller's node, relayed or not
         }
         if self.detector.thawing.contains_key(&from) {
-            self.answer(Client { id: claim.id, from }, Verdict::Stale); // who still waits asks again
+            let client = Client { id: claim.id, from, until: self.now };
+            self.answer(client, Verdict::Stale); // who still waits asks again
             return;
         }
         let deadline = self.now + Duration::from_millis(claim.remaining_ms);
-        self.take_claim(Client { id: claim.id, from }, claim.name, claim.wish, deadline);
+        let client = Client { id: claim.id, from, until: deadline };
+        self.take_claim(client, claim.name, claim.wish, deadline);
     }
 
     pub(super) fn take_claim(&mut self, client: Client, name: Name, wish: Wish, deadline: Instant) {
         let slot = self.ring.slot_of(&name);
         if !self.owns(slot) {
             self.answer(client, Verdict::Stale);
+            return;
+        }
+        if let Some(verdict) = self.desk.recall(&client) {
+            self.answer(client, verdict);
             return;
         }
         if self.desk.knows(&name, &client) || self.replication.owes(&client) {
@@ -219,6 +225,9 @@ impl Machine {
     /// Tells a client how its claim ended.
     pub(crate) fn answer(&mut self, client: Client, verdict: Verdict) {
         if client.from != self.me {
+            if !matches!(verdict, Verdict::Stale | Verdict::Busy | Verdict::TooLate | Verdict::Located(_)) {
+                self.desk.remember(self.now, &client, verdict.clone(), self.config.max_claims);
+            }
             self.send_to(client.from, ClaimReply { id: client.id, verdict });
         } else if let Verdict::Stale = verdict {
             self.callers_stale(client.id.seq);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::event::WorkerSpec;
 use crate::id::{ClaimId, Dot, Epoch, Life, Name};
 use crate::time::Instant;
-use crate::wire::message::Wish;
+use crate::wire::message::{Verdict, Wish};
 
 /// Who gets an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct Client {
     pub(crate) id: ClaimId,
     /// The node that it calls from; ours for our own users.
     pub(crate) from: Life,
+    /// Until then it may ask again.
+    pub(crate) until: Instant,
 }
 
 /// A claim that waits for a gate, or behind another matter of its name.
@@ -32,6 +34,9 @@ pub(crate) struct Desk {
     pub(super) queued: BTreeMap<Name, VecDeque<Waiter>>,
     pub(super) waiters: usize,
     pub(super) takeovers: usize,
+    /// What was answered to claims whose caller may ask again, not having heard it.
+    done: BTreeMap<ClaimId, Verdict>,
+    done_until: BTreeSet<(Instant, ClaimId)>,
 }
 
 /// What is under way for one name.
@@ -109,6 +114,31 @@ impl Step {
 }
 
 impl Desk {
+    /// Remembers what a client of another node was answered until it gives up: asked again, its claim would be
+    /// decided twice, perhaps another way, or over a registration that somebody else made since. Holds `max` of
+    /// them, the latest.
+    pub(super) fn remember(&mut self, now: Instant, client: &Client, verdict: Verdict, max: usize) {
+        while let Some(&(until, id)) = self.done_until.first()
+            && (until < now || self.done.len() >= max)
+        {
+            self.done_until.remove(&(until, id));
+            self.done.remove(&id);
+        }
+        self.done.insert(client.id, verdict);
+        self.done_until.insert((client.until, client.id));
+    }
+
+    /// How many answers are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.done.len()
+    }
+
+    /// What was answered to this claim, if its caller may not have heard of it.
+    pub(super) fn recall(&self, client: &Client) -> Option<Verdict> {
+        self.done.get(&client.id).cloned()
+    }
+
     pub(crate) fn is_busy_with(&self, name: &Name) -> bool {
         self.matters.contains_key(name)
     }

@@ -165,6 +165,7 @@ impl Machine {
                     return;
                 }
                 self.forget_worker(name);
+                self.look.insert(name.clone()); // an earlier start that made way for this one may be ours to resume
                 if let Some(arbiter) = self.ring.owner(self.ring.slot_of(name)) {
                     self.send_report(arbiter, report);
                 }

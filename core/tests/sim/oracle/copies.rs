@@ -30,6 +30,8 @@ struct Starts {
     has_stuck: bool,
     /// Ends that ask for another start.
     ends: u64,
+    /// Wishes that ask for one: a start whose caller gave up is cancelled.
+    wishes: u64,
 }
 
 impl Copies {
@@ -79,6 +81,10 @@ impl Copies {
         starts.ends += 1;
     }
 
+    pub fn wished(&mut self, name: &Name) {
+        self.names.entry(name.clone()).or_default().wishes += 1;
+    }
+
     pub fn start_failed(&mut self, name: &Name) {
         self.names.entry(name.clone()).or_default().ends += 1;
     }
@@ -126,7 +132,7 @@ impl Copies {
     /// A name that was started more often than trouble and callers explain.
     pub fn overstarted(&self, disturbances: u64) -> Option<String> {
         self.names.iter().find_map(|(name, starts)| {
-            let allowed = 8 + 2 * starts.ends + 4 * disturbances;
+            let allowed = 8 + starts.wishes + 2 * starts.ends + 4 * disturbances;
             let count = starts.epochs.len() as u64;
             (count > allowed)
                 .then(|| format!("{name} was started {count} times, at most {allowed} are explained"))

@@ -147,6 +147,9 @@ impl Oracle {
         request: &Request,
         answer: Answer,
     ) {
+        if let Request::Register { name, .. } = request {
+            self.copies.wished(name);
+        }
         if let Some(name) = subject(request) {
             let history = self.names.entry(name.clone()).or_default();
             match request {
