@@ -5,6 +5,7 @@ mod callers;
 mod claims;
 mod departure;
 mod desk;
+mod ending;
 mod entry;
 mod grants;
 mod host;
