@@ -1,0 +1,181 @@
+//! What a command has to show when it worked: the contract's fields.
+
+use serde::Serialize;
+use skep::{Registered, Running};
+use skep_core::event::{Counters, MemberView, Ownership, Registration, Status};
+
+/// What a command has to show. The fields are those of the contract.
+#[derive(Serialize, Clone, PartialEq, Debug)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "the contract names them")]
+pub enum Done {
+    Nothing {},
+    Registered {
+        node: String,
+        incarnation: u64,
+        epoch: u64,
+        kind: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        started: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attached: Option<bool>,
+    },
+    Many {
+        registered: usize,
+        already: usize,
+        failed: usize,
+        ms: f64,
+    },
+    Names {
+        names: Vec<RegisteredName>,
+    },
+    Workers {
+        workers: Vec<RunningWorker>,
+    },
+    Reply {
+        reply: String,
+    },
+    Nodes {
+        me: String,
+        nodes: Vec<KnownNode>,
+    },
+    Owner {
+        node: String,
+        slot: u32,
+        why: String,
+    },
+    Moved {
+        moved: usize,
+    },
+    Stats(Figures),
+    Help {
+        help: &'static str,
+    },
+}
+
+/// A name, and who runs it. Nobody does between two holders.
+#[derive(Serialize, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[expect(missing_docs, reason = "the contract names them")]
+pub struct RegisteredName {
+    pub name: String,
+    pub node: Option<String>,
+    pub epoch: u64,
+    pub kind: String,
+    pub attached: bool,
+}
+
+/// A worker in this process.
+#[derive(Serialize, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[expect(missing_docs, reason = "the contract names them")]
+pub struct RunningWorker {
+    pub name: String,
+    pub kind: String,
+    pub epoch: u64,
+}
+
+/// A member, as this node sees it.
+#[derive(Serialize, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[expect(missing_docs, reason = "the contract names them")]
+pub struct KnownNode {
+    pub name: String,
+    pub incarnation: u64,
+    pub status: &'static str,
+    pub addr: String,
+}
+
+/// Counters of this node since its start.
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "see `skep_core::event::Counters`")]
+pub struct Figures {
+    pub names: u64,
+    pub members: u64,
+    pub links: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub messages_sent: u64,
+    pub messages_received: u64,
+    pub unknown_frames: u64,
+    pub malformed_frames: u64,
+}
+
+impl From<Registration> for Done {
+    fn from(found: Registration) -> Self {
+        Self::Registered {
+            node: found.node.to_string(),
+            incarnation: found.life.0,
+            epoch: found.epoch.0,
+            kind: found.kind.to_string(),
+            started: None,
+            attached: found.attached.then_some(true),
+        }
+    }
+}
+
+impl Done {
+    /// The same, saying whether this request started it.
+    pub fn with_started(self, now: bool) -> Self {
+        match self {
+            Self::Registered { node, incarnation, epoch, kind, attached, .. } => {
+                Self::Registered { node, incarnation, epoch, kind, started: Some(now), attached }
+            }
+            other => other,
+        }
+    }
+}
+
+impl From<Registered> for RegisteredName {
+    fn from(found: Registered) -> Self {
+        Self {
+            name: found.name.to_string(),
+            node: found.node.map(|node| node.to_string()),
+            epoch: found.epoch.0,
+            kind: found.kind.to_string(),
+            attached: found.attached,
+        }
+    }
+}
+
+impl From<Running> for RunningWorker {
+    fn from(worker: Running) -> Self {
+        Self { name: worker.name.to_string(), kind: worker.kind.to_string(), epoch: worker.epoch.0 }
+    }
+}
+
+impl From<Ownership> for Done {
+    fn from(owner: Ownership) -> Self {
+        Self::Owner { node: owner.node.to_string(), slot: owner.slot.0, why: owner.why }
+    }
+}
+
+impl From<MemberView> for KnownNode {
+    fn from(member: MemberView) -> Self {
+        Self {
+            name: member.node.to_string(),
+            incarnation: member.life.0,
+            status: match member.status {
+                Status::Joining => "joining",
+                Status::Up => "up",
+                Status::Suspect => "suspect",
+                Status::Leaving => "leaving",
+                Status::Down => "down",
+            },
+            addr: member.address.to_string(),
+        }
+    }
+}
+
+impl From<Counters> for Figures {
+    fn from(counters: Counters) -> Self {
+        Self {
+            names: counters.names,
+            members: counters.members,
+            links: counters.links,
+            bytes_sent: counters.bytes_sent,
+            bytes_received: counters.bytes_received,
+            messages_sent: counters.messages_sent,
+            messages_received: counters.messages_received,
+            unknown_frames: counters.unknown_frames,
+            malformed_frames: counters.malformed_frames,
+        }
+    }
+}
