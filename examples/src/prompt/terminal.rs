@@ -41,7 +41,9 @@ impl Hinter for Watcher {
 }
 
 pub(super) fn open() -> rustyline::Result<(LineEditor, Page)> {
-    let config = Config::builder().auto_add_history(true).max_history_size(1000)?.build();
+    let config = Config::builder().auto_add_history(true).max_history_size(1000)?;
+    // Each line of what is pasted is a command, as if it were typed.
+    let config = config.bracketed_paste(false).build();
     let mut editor = LineEditor::with_config(config)?;
     let edited = Edited::default();
     editor.set_helper(Some(Watcher(edited.clone())));

@@ -31,6 +31,7 @@ impl Cluster {
     pub(crate) fn command(&self, options: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
         command.args(options).env("XDG_RUNTIME_DIR", &self.directory);
+        command.env("XDG_STATE_HOME", &self.directory); // the history of a prompt
         command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
         command
     }

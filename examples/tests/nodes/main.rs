@@ -10,3 +10,4 @@ mod ending;
 mod refusals;
 mod runtimes;
 mod takeover;
+mod terminal;
