@@ -5,8 +5,10 @@
 
 mod cluster;
 mod contract;
+mod cut;
 mod demo;
 mod ending;
+mod network;
 mod refusals;
 mod runtimes;
 mod takeover;

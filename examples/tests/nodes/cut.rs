@@ -1,0 +1,110 @@
+//! Nodes on hosts between which the network is cut: each side goes on, and after the cut all agree again.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use skep_examples::process::PATIENCE;
+
+use super::cluster::{Cluster, NodeProcess, Outcome, Trouble};
+use super::network::{Cut, Network, address};
+
+const NODES: [&str; 3] = ["a", "b", "c"];
+const CUT_OFF: usize = 2;
+
+#[test]
+#[ignore = "makes network namespaces: needs root and iproute2"]
+fn both_sides_of_a_cut_go_on_and_agree_after_it() -> Outcome {
+    both_sides_go_on_and_agree_after(Cut::BothWays)
+}
+
+#[test]
+#[ignore = "makes network namespaces: needs root and iproute2"]
+fn a_node_that_hears_all_and_is_heard_by_nobody_is_cut_off_and_agrees_after_it() -> Outcome {
+    both_sides_go_on_and_agree_after(Cut::Mute)
+}
+
+fn both_sides_go_on_and_agree_after(cut: Cut) -> Outcome {
+    let network = match Network::new(NODES.len()) {
+        Ok(network) => network,
+        Err(reason) => {
+            eprintln!("skipped, there is no network to cut here: {reason}");
+            return Ok(());
+        }
+    };
+    let clusters = NODES.map(|_| Cluster::new()); // hosts share no run directory
+    let mut nodes = Vec::new();
+    for (host, (name, cluster)) in NODES.into_iter().zip(&clusters).enumerate() {
+        let (listen, first) = (format!("{}:7000", address(host)), format!("{}:7000", address(0)));
+        let options = ["--name", name, "--output", "json", "--listen", &listen, "--join", &first];
+        let mut node = NodeProcess::spawn(name, &mut network.on(host, &cluster.command(&options)))?;
+        node.ready()?;
+        nodes.push(node);
+    }
+    for node in &mut nodes {
+        for other in NODES {
+            if other != node.name {
+                node.member_up(other)?;
+            }
+        }
+    }
+    nodes[0].ok("register-many early 20")?;
+
+    network.cut(CUT_OFF, cut)?;
+    for (node, lost) in [(0, 1), (1, 1), (CUT_OFF, 2)] {
+        for _ in 0..lost {
+            nodes[node].event("member_down", |_| true)?;
+        }
+    }
+    let holders = [0, CUT_OFF].map(|node| nodes[node].ok("register late"));
+    for (holder, side) in holders.into_iter().zip([&["a", "b"][..], &["c"]]) {
+        let holder = holder?["node"].clone();
+        assert!(side.iter().any(|node| holder == *node), "{holder} runs what is registered at {side:?}");
+    }
+    assert_eq!(nodes[CUT_OFF].error("register late")?["kind"], "already_registered");
+
+    network.heal(CUT_OFF, cut)?;
+    let names = settle(&mut nodes)?;
+    assert_eq!(names.len(), 21, "no name is lost, and none appears: {names:?}");
+    let holders = nodes.iter_mut().map(|node| node.ok("whereis-consistent late"));
+    let holders = holders.collect::<Result<Vec<_>, _>>()?;
+    assert!(holders.windows(2).all(|two| two[0] == two[1]), "all name one holder: {holders:?}");
+    Ok(())
+}
+
+/// Asks until all nodes count each other as up, list the same names, and each of them runs once, where they say;
+/// the names then. Each answer is the pace.
+fn settle(nodes: &mut [NodeProcess]) -> Result<BTreeSet<String>, Trouble> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut ups = Vec::new();
+        let mut lists = Vec::new();
+        let mut running = Vec::new();
+        for node in &mut *nodes {
+            let known = node.ok("nodes")?;
+            ups.push(list(&known, "nodes").iter().filter(|member| member["status"] == "up").count());
+            let registered = node.ok("registered")?;
+            let names = list(&registered, "names").iter().map(|it| (text(it, "name"), text(it, "node")));
+            lists.push(names.collect::<BTreeSet<_>>());
+            let workers = node.ok("workers")?;
+            running.extend(list(&workers, "workers").iter().map(|it| (text(it, "name"), node.name.clone())));
+        }
+        let once = running.len() == lists[0].len() && running.iter().all(|worker| lists[0].contains(worker));
+        let agreed = lists.windows(2).all(|two| two[0] == two[1]);
+        if once && agreed && ups.iter().all(|up| *up == ups.len()) {
+            return Ok(lists.swap_remove(0).into_iter().map(|(name, _)| name).collect());
+        }
+        if Instant::now() > deadline {
+            let answer = json!({ "up": ups, "registered": lists, "running": running });
+            return Err(Trouble::Unexpected { node: "a".into(), asked: "to agree".into(), answer });
+        }
+    }
+}
+
+fn list<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
+    answer[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().into()
+}

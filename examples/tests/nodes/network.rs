@@ -1,0 +1,118 @@
+//! Hosts on one switch, each a network namespace of this machine, and links between them that can be cut.
+
+use std::io;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A switch and the hosts at it. Dropping it removes them all.
+pub(crate) struct Network {
+    prefix: String,
+    hosts: usize,
+}
+
+/// How a host is cut off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// It hears nobody and nobody hears it.
+    BothWays,
+    /// It hears all, and nobody hears it.
+    Mute,
+}
+
+impl Network {
+    /// So many hosts; the reason if this process may not make them.
+    pub(crate) fn new(hosts: usize) -> Result<Self, String> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("skep-{}-{number}", std::process::id());
+        let network = Self { prefix, hosts };
+        let switch = network.switch();
+        ip(&["netns", "add", &switch])?;
+        ip(&["-n", &switch, "link", "add", "name", "switch", "type", "bridge"])?;
+        ip(&["-n", &switch, "link", "set", "switch", "up"])?;
+        for host in 0..hosts {
+            let (space, port) = (network.space(host), port(host));
+            ip(&["netns", "add", &space])?;
+            let ends = ["type", "veth", "peer", "name", "eth0", "netns", &space];
+            ip(&[&["-n", &switch, "link", "add", "name", &port][..], &ends].concat())?;
+            ip(&["-n", &switch, "link", "set", &port, "master", "switch", "up"])?;
+            ip(&["-n", &space, "address", "add", &format!("{}/24", address(host)), "dev", "eth0"])?;
+            ip(&["-n", &space, "link", "set", "eth0", "up"])?;
+        }
+        Ok(network)
+    }
+
+    /// `command`, but on this host.
+    pub(crate) fn on(&self, host: usize, command: &Command) -> Command {
+        let mut there = Command::new("ip");
+        there.args(["netns", "exec", &self.space(host)]).arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            if let Some(value) = value {
+                there.env(key, value);
+            }
+        }
+        there
+    }
+
+    /// Cuts a host off from all others.
+    pub(crate) fn cut(&self, host: usize, cut: Cut) -> io::Result<()> {
+        let done = match cut {
+            Cut::BothWays => ip(&["-n", &self.switch(), "link", "set", &port(host), "down"]),
+            // What it sends goes to a hardware address that nobody has.
+            Cut::Mute => self.others(host).try_for_each(|other| {
+                let nobody = ["lladdr", "02:00:00:00:00:ff", "dev", "eth0", "nud", "permanent"];
+                let to = address(other);
+                ip(&[&["-n", &self.space(host), "neighbour", "replace", &to][..], &nobody].concat())
+            }),
+        };
+        done.map_err(io::Error::other)
+    }
+
+    /// Undoes [`Network::cut`].
+    pub(crate) fn heal(&self, host: usize, cut: Cut) -> io::Result<()> {
+        let done = match cut {
+            Cut::BothWays => ip(&["-n", &self.switch(), "link", "set", &port(host), "up"]),
+            Cut::Mute => self.others(host).try_for_each(|other| {
+                ip(&["-n", &self.space(host), "neighbour", "delete", &address(other), "dev", "eth0"])
+            }),
+        };
+        done.map_err(io::Error::other)
+    }
+
+    fn others(&self, host: usize) -> impl Iterator<Item = usize> {
+        (0..self.hosts).filter(move |&other| other != host)
+    }
+
+    fn switch(&self) -> String {
+        format!("{}-switch", self.prefix)
+    }
+
+    fn space(&self, host: usize) -> String {
+        format!("{}-{host}", self.prefix)
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for space in (0..self.hosts).map(|host| self.space(host)).chain([self.switch()]) {
+            // One that could not be made cannot be removed either.
+            let _ = ip(&["netns", "delete", &space]);
+        }
+    }
+}
+
+/// Where a host is. The numbers are its network's own: no other namespace sees them.
+pub(crate) fn address(host: usize) -> String {
+    format!("10.77.0.{}", host + 1)
+}
+
+fn port(host: usize) -> String {
+    format!("port{host}")
+}
+
+fn ip(arguments: &[&str]) -> Result<(), String> {
+    let told = |what: &str| format!("ip {}: {what}", arguments.join(" "));
+    let Output { status, stderr, .. } =
+        Command::new("ip").args(arguments).output().map_err(|error| told(&error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(told(String::from_utf8_lossy(&stderr).trim())) }
+}
