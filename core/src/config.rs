@@ -5,7 +5,9 @@ use core::time::Duration;
 
 use crate::error::ConfigError;
 use crate::id::{Address, ClusterName, Kind, Life, NodeName, Role};
+use crate::membership::Record;
 use crate::supervisor::RestartPolicy;
+use crate::wire::message::MAX_RECORDS;
 
 /// The settings of one machine. Start from [`Config::new`].
 #[derive(Clone, PartialEq, Debug)]
@@ -116,7 +118,7 @@ impl Backoff {
     /// The pause after `failures` failures in a row (0 and 1 give `min`), `jitter` being any random number.
     pub fn pause(&self, failures: u32, jitter: u64) -> Duration {
         let doubled = self.min.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(self.max);
-        doubled - doubled / 4 * (jitter % 1024) as u32 / 1024
+        doubled - doubled / 4 / 1024 * (jitter % 1024) as u32
     }
 }
 
@@ -186,6 +188,15 @@ impl Config {
         ] {
             if bound == 0 {
                 return Err(ConfigError::ZeroBound(field));
+            }
+        }
+        for (field, length, max) in [
+            ("kinds", self.kinds.len(), Record::MAX_KINDS),
+            ("roles", self.roles.len(), Record::MAX_ROLES),
+            ("max_members", self.max_members, MAX_RECORDS),
+        ] {
+            if length > max {
+                return Err(ConfigError::TooMany { field, max });
             }
         }
         for (index, kind) in self.kinds.iter().enumerate() {

@@ -64,6 +64,13 @@ pub enum ConfigError {
     DuplicateKind(Kind),
     /// A bound that must be above zero, by the name of its field.
     ZeroBound(&'static str),
+    /// More than a message can carry.
+    TooMany {
+        /// The name of the field.
+        field: &'static str,
+        /// The most that it may have.
+        max: usize,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -73,6 +80,7 @@ impl fmt::Display for ConfigError {
             Self::ZeroWeight => f.write_str("weight is 0, must be at least 1"),
             Self::ZeroDuration(field) => write!(f, "{field} is zero"),
             Self::DuplicateKind(kind) => write!(f, "kind {kind} is listed twice"),
+            Self::TooMany { field, max } => write!(f, "{field} is more than {max}"),
             Self::ZeroBound(field) => write!(f, "{field} is 0, must be at least 1"),
         }
     }

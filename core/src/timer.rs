@@ -20,7 +20,7 @@ pub(crate) enum Timer {
     Suspicion(Life),
     /// The asked observers had their time.
     Inquiry(Life),
-    /// We asked this subject on behalf of others, who want an answer now.
+    /// We asked this subject, by the ping of this number, on behalf of another, who wants an answer now.
     Errand(Life, u64),
     /// Compare positions with the next linked member.
     Digest,

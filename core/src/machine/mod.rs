@@ -46,6 +46,8 @@ pub struct Machine {
     pub(crate) dial_timer: Option<Instant>,
     pub(crate) dial_again: bool,
     pub(crate) digests: u64,
+    /// The last gap in time that was seen: the timer that was overdue, and whether the gap was a long one.
+    pub(crate) gap: Option<(Instant, bool)>,
     pub(crate) progress_at: Instant,
 
     // placement
@@ -68,7 +70,8 @@ pub struct Machine {
     pub(crate) look: BTreeSet<Name>,
     pub(crate) conflicts: BTreeMap<Name, (Instant, Told)>,
     pub(crate) retry_set: Option<Instant>,
-    pub(crate) retry_soon: bool,
+    /// When something has to be said again earlier than by the usual rhythm.
+    pub(crate) retry_at: Option<Instant>,
 }
 
 impl Machine {
@@ -112,6 +115,7 @@ impl Machine {
             dial_timer: None,
             dial_again: false,
             digests: 0,
+            gap: None,
             progress_at: now,
             ring: Ring::new(config.slot_bits),
             strategy: RingStrategy,
@@ -130,7 +134,7 @@ impl Machine {
             look: BTreeSet::new(),
             conflicts: BTreeMap::new(),
             retry_set: None,
-            retry_soon: false,
+            retry_at: None,
             config,
         })
     }
@@ -209,7 +213,7 @@ impl Machine {
                 Timer::ProbeTimeout(life) => self.on_probe_timeout(life),
                 Timer::Suspicion(life) => self.on_suspicion_timer(life),
                 Timer::Inquiry(life) => self.on_inquiry_timer(life),
-                Timer::Errand(life, seq) => self.on_errand_timer(life, seq),
+                Timer::Errand(life, ping) => self.on_errand_timer(life, ping),
                 Timer::Digest => self.on_digest_timer(),
                 Timer::Dial => {
                     self.dial_timer = None;

@@ -8,8 +8,6 @@ use crate::event::{Event, Status, TopologyChange};
 use crate::id::NodeName;
 use crate::machine::Machine;
 use crate::timer::Timer;
-use crate::wire::List;
-use crate::wire::message::Records;
 
 impl Machine {
     /// Works off all changes of the member table.
@@ -45,7 +43,7 @@ impl Machine {
     fn pass_on(&mut self, records: &[Record]) {
         let links: Vec<_> = self.links.serving().map(|(_, id)| id).collect();
         for link in links {
-            self.send(link, Records { records: List(records.to_vec()) });
+            self.send_records(link, records.to_vec());
         }
     }
 

@@ -1,9 +1,10 @@
 //! The first words on a link, and when a joining node has heard enough to come up.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use super::links::Link;
-use super::{Announced, Health};
+use super::{Announced, Health, Record};
 use crate::error::Refusal;
 use crate::event::Event;
 use crate::event::Way;
@@ -14,12 +15,22 @@ use crate::timer::Timer;
 use crate::wire::List;
 use crate::wire::message::{Greet, Records};
 
+/// About how many bytes of records one message carries; a record has at most 150 kB.
+const PART: usize = 256 << 10;
+
 impl Machine {
     /// Tells the peer all that we know of members, and how far we have each log.
     pub(crate) fn greet(&mut self, id: LinkId) {
         let positions =
             if self.broken(Mutant::NoResyncOnLinkUp) { List::default() } else { self.positions() };
-        self.send(id, Greet { records: List(self.table.all()), positions });
+        let mut records = self.table.all();
+        records.sort_by_key(|record| record.life != self.me); // ours in the first part: it lets us in
+        let mut parts = in_parts(records).into_iter();
+        let records = List(parts.next().unwrap_or_default());
+        self.send(id, Greet { records, positions });
+        for records in parts {
+            self.send(id, Records { records: List(records) });
+        }
     }
 
     pub(crate) fn on_greet(&mut self, id: LinkId, greet: Greet) {
@@ -50,6 +61,7 @@ impl Machine {
         link.acked = ours;
         link.told = 0;
         self.replication.on_acked(life, ours);
+        self.replication.drop_pulls(life); // what was asked on an earlier link may be lost
         self.on_positions_shown(life, &positions);
         self.progress_at = self.now;
         self.pull_again = true;
@@ -58,8 +70,14 @@ impl Machine {
 
     /// All records, to a peer whose table differs.
     pub(crate) fn send_all_records(&mut self, id: LinkId) {
-        let records = List(self.table.all());
-        self.send(id, Records { records });
+        self.send_records(id, self.table.all());
+    }
+
+    /// These records, in as many messages as it takes.
+    pub(crate) fn send_records(&mut self, id: LinkId, records: Vec<Record>) {
+        for records in in_parts(records) {
+            self.send(id, Records { records: List(records) });
+        }
     }
 
     /// Comes up when there is nothing left to wait for.
@@ -68,7 +86,10 @@ impl Machine {
             return;
         }
         if !self.is_ready() {
-            self.timers.set(self.progress_at + self.config.sync_stall, Timer::SyncStall);
+            let stalls = self.progress_at + self.config.sync_stall;
+            if stalls > self.now {
+                self.timers.set(stalls, Timer::SyncStall); // past it, we are alone and wait for `Form`
+            }
             return;
         }
         self.table.announce(Announced::Up);
@@ -94,4 +115,20 @@ impl Machine {
         link.theirs.is_some()
             && link.greeted.iter().all(|(&origin, &position)| self.registry.position(origin) >= position)
     }
+}
+
+/// Records in parts that each fit a message well, in their order: who has many kinds has a long record.
+fn in_parts(records: Vec<Record>) -> Vec<Vec<Record>> {
+    let mut parts: Vec<Vec<Record>> = Vec::new();
+    let mut room = 0;
+    for record in records {
+        let size = record.size();
+        if parts.is_empty() || size > room {
+            parts.push(Vec::new());
+            room = PART;
+        }
+        room = room.saturating_sub(size);
+        parts.last_mut().expect("one was just pushed").push(record);
+    }
+    parts
 }

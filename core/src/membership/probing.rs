@@ -237,17 +237,17 @@ impl Machine {
         errands.push(Errand { asker, seq, ping });
         self.ping(link, ping);
         let wait = self.config.detection.probe_timeout * 3 / 4; // the answer must be there before the asker gives up
-        self.timers.set(self.now + wait, Timer::Errand(subject, seq));
+        self.timers.set(self.now + wait, Timer::Errand(subject, ping));
     }
 
-    pub(crate) fn on_errand_timer(&mut self, subject: Life, seq: u64) {
+    pub(crate) fn on_errand_timer(&mut self, subject: Life, ping: u64) {
         let Some(errands) = self.detector.errands.get_mut(&subject) else {
             return;
         };
-        let due: Vec<Errand> = errands.iter().filter(|errand| errand.seq == seq).cloned().collect();
-        errands.retain(|errand| errand.seq != seq);
+        let due: Vec<Errand> = errands.iter().filter(|errand| errand.ping == ping).cloned().collect();
+        errands.retain(|errand| errand.ping != ping);
         for errand in due {
-            self.send_to(errand.asker, PongFor { seq, subject, heard: false });
+            self.send_to(errand.asker, PongFor { seq: errand.seq, subject, heard: false });
         }
     }
 
@@ -304,6 +304,10 @@ impl Machine {
             return;
         }
         let bound = detection.bound();
+        let seen = Some((due, gap >= bound));
+        if core::mem::replace(&mut self.gap, seen) == seen {
+            return; // the same one, at the next letter in the inbox
+        }
         let suspicion = detection.suspicion;
         self.detector.doubt();
         self.detector.forget_probes();

@@ -13,8 +13,8 @@ pub(crate) struct Record {
     pub(crate) node: NodeName,
     pub(crate) address: Address,
     pub(crate) weight: u16,
-    pub(crate) roles: List<Role, 64>,
-    pub(crate) kinds: List<Kind, 1024>,
+    pub(crate) roles: List<Role, { Record::MAX_ROLES }>,
+    pub(crate) kinds: List<Kind, { Record::MAX_KINDS }>,
     /// Raised by its owner alone. The higher one wins, whatever else is said of its health.
     pub(crate) revision: Revision,
     /// What the life says of itself; only ever forward.
@@ -45,6 +45,11 @@ pub(crate) enum Health {
 }
 
 impl Record {
+    /// The most roles of one life.
+    pub(crate) const MAX_ROLES: usize = 64;
+    /// The most kinds of one life.
+    pub(crate) const MAX_KINDS: usize = 1024;
+
     pub(crate) fn status(&self) -> Status {
         match (self.announced, self.health) {
             (Announced::Left, _) | (_, Health::Silent | Health::Refused | Health::Replaced) => Status::Down,
@@ -53,6 +58,13 @@ impl Record {
             (Announced::Up, Health::Suspect) => Status::Suspect,
             (Announced::Up, Health::Alive) => Status::Up,
         }
+    }
+
+    /// About how many bytes it is on the wire.
+    pub(crate) fn size(&self) -> usize {
+        let roles = self.roles.iter().map(|role| role.as_str().len() + 2).sum::<usize>();
+        let kinds = self.kinds.iter().map(|kind| kind.as_str().len() + 2).sum::<usize>();
+        40 + self.node.as_str().len() + self.address.as_str().len() + roles + kinds
     }
 
     pub(crate) fn is_down(&self) -> bool {

@@ -16,6 +16,9 @@ use crate::ring::SlotSet;
 use crate::wire::List;
 use crate::wire::message::{Barrier, BarrierAck, MAX_STARTS, StartReport};
 
+/// About how many bytes of starts an acknowledgement carries.
+const ACK_BYTES: usize = 256 << 10;
+
 /// Which slots are closed, and for whose word.
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
@@ -162,8 +165,13 @@ impl Machine {
             if self.broken(Mutant::NoPositionsInBarrier) { List::default() } else { self.positions() };
         let mut starts = List::<StartReport, MAX_STARTS>::default();
         if !self.broken(Mutant::ForgetUnrecordedStarts) {
-            let unrecorded = self.unrecorded_for(to);
-            starts.extend(unrecorded.into_iter().take(MAX_STARTS)); // the host reports the rest by itself
+            let mut room = ACK_BYTES;
+            let fits = |report: &StartReport| {
+                room = room.saturating_sub(report.size());
+                room > 0
+            };
+            // The rest was reported one by one when our ring moved: on the same link, before this.
+            starts.extend(self.unrecorded_for(to).into_iter().take(MAX_STARTS).take_while(fits));
         }
         self.send_to(to, BarrierAck { generation, positions, starts });
     }

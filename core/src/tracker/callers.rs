@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::desk::Client;
+use crate::config::Backoff;
 use crate::error::{LookupError, RegisterError, UnregisterError};
 use crate::event::{Event, Output, Registration, Reply};
 use crate::id::{CallId, ClaimId, Life, Name};
@@ -106,12 +107,14 @@ impl Machine {
         }
     }
 
+    /// The claim is to be sent again soon, and less soon with each try that came to nothing.
     fn lose_claim(&mut self, seq: u64) {
-        let again = self.now + SOON;
+        let jitter = self.random.next();
+        let max = self.config.retry_after.max(SOON);
         if let Some(caller) = self.callers.waiting.get_mut(&seq) {
             caller.sent = None;
-            caller.again = again;
-            self.retry_soon = true;
+            caller.again = self.now + Backoff { min: SOON, max }.pause(caller.tries, jitter);
+            self.retry_at = Some(self.retry_at.map_or(caller.again, |at| at.min(caller.again)));
         }
     }
 
@@ -132,6 +135,7 @@ impl Machine {
         for seq in due.map(|(&seq, _)| seq).collect::<Vec<_>>() {
             self.try_claim(seq);
         }
+        self.retry_at = self.callers.waiting.values().map(|caller| caller.again).min();
     }
 
     /// The link to this life is gone: what was sent there may be lost.

@@ -14,9 +14,11 @@ use crate::wire::message::{Progress, StartOrder, StartReport};
 impl Machine {
     pub(crate) fn on_start_order(&mut self, from: Life, order: StartOrder) {
         self.registry.witness(order.epoch);
-        if let Some(progress) = self.progress_of(&order) {
-            self.report_progress(from, &order, progress); // the truth, whoever asks: a refusal would mean "not here"
-            return;
+        if self.host.workers.get(&order.name).is_some_and(|worker| worker.epoch == order.epoch) {
+            if let Some(progress) = self.progress_of(&order.name) {
+                self.report_progress(from, &order, progress); // the truth, whoever asks
+            }
+            return; // a refusal would mean "not here": while it is being stopped, its end will tell
         }
         let slot = self.ring.slot_of(&order.name);
         let stale = self.ring.owner(slot) != Some(from) && !self.broken(Mutant::OldOrdersAccepted);
@@ -53,10 +55,15 @@ impl Machine {
         }
     }
 
-    /// How far this very start is, if it was begun here.
-    fn progress_of(&self, order: &StartOrder) -> Option<Progress> {
-        let worker = self.host.workers.get(&order.name).filter(|worker| worker.epoch == order.epoch)?;
-        Some(if matches!(worker.phase, Phase::Starting) { Progress::Starting } else { Progress::Running })
+    /// How far the present start of a name is; nothing can be said of one that is being stopped.
+    fn progress_of(&self, name: &Name) -> Option<Progress> {
+        match self.host.workers.get(name)?.phase {
+            Phase::Starting => Some(Progress::Starting),
+            Phase::Running | Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => {
+                Some(Progress::Running)
+            }
+            Phase::Stopping { .. } | Phase::Stuck { .. } => None,
+        }
     }
 
     fn start_here(&mut self, order: StartOrder) {

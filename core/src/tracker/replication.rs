@@ -1,10 +1,10 @@
 //! How far the others have our log, which pulls are under way, and who is owed an answer once a copy is safe.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::desk::Client;
-use crate::id::Life;
+use crate::id::{ClaimId, Life};
 use crate::wire::message::Verdict;
 
 /// Bookkeeping of what was shipped.
@@ -13,6 +13,7 @@ pub(crate) struct Replication {
     acked: BTreeMap<Life, u64>,
     pulls: BTreeMap<Life, Pull>,
     owed: BTreeMap<u64, Vec<(Client, Verdict)>>,
+    owed_to: BTreeSet<ClaimId>,
 }
 
 /// A pull under way: from whom.
@@ -57,18 +58,23 @@ impl Replication {
 
     /// Answers this once another member has our log up to `seq`.
     pub(crate) fn owe(&mut self, seq: u64, client: Client, verdict: Verdict) {
+        self.owed_to.insert(client.id);
         self.owed.entry(seq).or_default().push((client, verdict));
     }
 
     /// Whether this claim is only waiting for its copy.
     pub(crate) fn owes(&self, client: &Client) -> bool {
-        self.owed.values().flatten().any(|(owed, _)| owed.id == client.id)
+        self.owed_to.contains(&client.id)
     }
 
     /// What can be answered now that someone has our log up to `held`.
     pub(crate) fn take_due(&mut self, held: u64) -> Vec<(Client, Verdict)> {
         let later = self.owed.split_off(&held.saturating_add(1));
-        core::mem::replace(&mut self.owed, later).into_values().flatten().collect()
+        let due: Vec<_> = core::mem::replace(&mut self.owed, later).into_values().flatten().collect();
+        for (client, _) in &due {
+            self.owed_to.remove(&client.id);
+        }
+        due
     }
 
     pub(crate) fn owes_any(&self) -> bool {

@@ -107,12 +107,12 @@ impl Machine {
         self.ask_barrier(Some(life));
         self.resend_claims();
         self.report_starts(true);
-        self.retry_soon = true;
+        self.retry_at = Some(self.now + SOON);
     }
 
     /// Sets the timer for what has to be said again, if there is anything.
     pub(crate) fn arm_retry(&mut self) {
-        let soon = core::mem::take(&mut self.retry_soon);
+        let soon = self.retry_at.take();
         let waits = self.callers.len() > 0
             || !self.desk.is_empty()
             || self.host.reports()
@@ -120,7 +120,8 @@ impl Machine {
         if !waits {
             return;
         }
-        let at = self.now + if soon { SOON } else { self.config.retry_after };
+        let later = self.now + self.config.retry_after;
+        let at = soon.map_or(later, |soon| soon.min(later));
         match self.retry_set {
             Some(set) if set <= at => {}
             Some(set) => {

@@ -111,6 +111,17 @@ messages! {
     0x0050 Relay { to: Life, from: Life, kind: u16, body: List<u8, { MAX_FRAME as usize }> }
 }
 
+impl StartReport {
+    /// About how many bytes it is on the wire.
+    pub(crate) fn size(&self) -> usize {
+        let spec = match &self.spec {
+            WorkerSpec::Managed { kind, args } => kind.as_str().len() + args.as_slice().len(),
+            WorkerSpec::Attached => 0,
+        };
+        64 + self.name.as_str().len() + spec
+    }
+}
+
 /// What a claim is for.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) enum Wish {

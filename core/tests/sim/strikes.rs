@@ -28,6 +28,9 @@ impl World {
         let text = format!("{fault:?}: {} {}", self[victim], self.sites[there.0].name);
         self.note(&"fault", format_args!("{text}"));
         match fault {
+            // With nobody to ask, a refusal is proof, and silence is silence.
+            Fault::CutPair | Fault::FalseRefusal
+                if self.settings.innocents && !self.has_witness(here, there) => {}
             Fault::Crash => self.strike_down(victim, &[Told::ByEnd, Told::ByReset]),
             Fault::PowerLoss => self.strike_down(victim, &[Told::Never]),
             Fault::CrashAll => {
@@ -90,6 +93,16 @@ impl World {
                 self.leap(victim, by);
             }
         }
+    }
+
+    /// Whether a third node has been up for long enough to hear both.
+    fn has_witness(&self, here: SiteId, there: SiteId) -> bool {
+        let up = |&process: &ProcessId| {
+            let process = &self[process];
+            let formed = process.formed.is_some_and(|formed| self.now.since(formed) > millis(1000));
+            formed && !process.is_leaving && process.site != here && process.site != there
+        };
+        self.all_running().iter().any(up)
     }
 
     fn mend_later(&mut self, mend: Mend, least: Duration, most: Duration) {

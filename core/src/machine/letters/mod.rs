@@ -2,6 +2,7 @@
 
 mod forged;
 mod late;
+mod pace;
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -20,8 +21,8 @@ use crate::membership::{Announced, Health, Record};
 use crate::time::Instant;
 use crate::tracker::{Entry, State};
 use crate::wire::message::{
-    BarrierAck, Claim, ClaimReply, Delta, Greet, Halt, Message, Pong, Progress, Records, Relay, StartOrder,
-    StartReport, StopOrder, Verdict, Wish,
+    BarrierAck, Claim, ClaimReply, Delta, Digest, Greet, Halt, Message, Pong, Progress, Records, Relay,
+    StartOrder, StartReport, StopOrder, Verdict, Wish,
 };
 use crate::wire::{Frame, Hello, List};
 
