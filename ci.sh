@@ -61,7 +61,7 @@ step doc 180 env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all
 step build-tests 900 cargo test --locked --workspace --no-run
 step test 600 cargo test --locked --workspace
 # Skipped, with the reason, where no network namespaces can be made: that takes root and iproute2.
-step cut 60 cargo test --locked --package skep-examples --test nodes cut -- --ignored --nocapture
+step cut 120 cargo test --locked --package skep-examples --test nodes cut -- --ignored --nocapture
 # Seeds beyond those that `test` has just played.
 step sim 300 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-2000}" \
     cargo test --locked --package skep-core --test sim fresh_seeds
