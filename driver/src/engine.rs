@@ -238,6 +238,13 @@ impl<D: Dialer> Engine<D> {
                 let grace = if self.abandoned { Duration::ZERO } else { grace };
                 self.host.stop(self.shared.platform.now(), name, epoch, grace, why);
             }
+            Output::BeginHandoff { name, epoch } => self.host.begin_handoff(name, epoch),
+            Output::Prepare { name, epoch, .. } => self.host.prepare(name, epoch),
+            // Only a worker that does not stay, or a prepared copy, can be meant.
+            Output::SendState { .. }
+            | Output::GoOn { .. }
+            | Output::Freeze { .. }
+            | Output::Activate { .. } => {}
             Output::Return { call, reply } => {
                 if let Some(asked) = self.asked.remove(&call) {
                     self.answer(asked, reply);

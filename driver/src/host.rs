@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{AbortHandle, Abortable};
 use skep_core::Instant;
-use skep_core::event::{Exit, Input, StopReason, Stopped};
+use skep_core::event::{Exit, Handoff, Input, StopReason, Stopped};
 use skep_core::id::{Epoch, Kind, Name, Payload, Reason};
 use tracing::{Instrument, info_span};
 
@@ -135,6 +135,17 @@ impl Host {
             self.shared.router.evict(&name, epoch);
             self.deadlines.insert((at, name, epoch));
         }
+    }
+
+    /// No worker can say how it moves yet: all stay.
+    pub(crate) fn begin_handoff(&mut self, name: Name, epoch: Epoch) {
+        self.reports.push_back(Input::HandoffBegun { name, epoch, handoff: Handoff::Stay });
+    }
+
+    /// No copy can be prepared yet.
+    pub(crate) fn prepare(&mut self, name: Name, epoch: Epoch) {
+        let result = Err(Reason::new("this node takes no worker over"));
+        self.reports.push_back(Input::WorkerPrepared { name, epoch, result });
     }
 
     pub(crate) fn attach(&mut self, name: Name, epoch: Epoch, kind: Kind, guest: Guest) {

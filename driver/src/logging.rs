@@ -126,6 +126,7 @@ fn reason(why: StopReason) -> &'static str {
         StopReason::Superseded => "superseded",
         StopReason::Conflict => "conflict",
         StopReason::Draining => "draining",
+        StopReason::HandedOver => "handed over",
     }
 }
 

@@ -128,6 +128,7 @@ fn ended(why: EndReason) -> (&'static str, Option<String>, Option<&'static str>)
                 StopReason::Superseded => "superseded",
                 StopReason::Conflict => "conflict",
                 StopReason::Draining => "draining",
+                StopReason::HandedOver => "handed_over",
             };
             let how = match stopped {
                 Stopped::Kindly => None,

@@ -75,6 +75,31 @@ pub enum Input {
         /// How it went.
         outcome: Stopped,
     },
+    /// The answer to `Output::BeginHandoff`.
+    HandoffBegun {
+        /// As ordered.
+        name: Name,
+        /// As ordered.
+        epoch: Epoch,
+        /// How it moves.
+        handoff: Handoff,
+    },
+    /// The state of an `Output::SendState` cannot be sent.
+    StateLost {
+        /// As ordered.
+        name: Name,
+        /// As ordered.
+        epoch: Epoch,
+    },
+    /// The answer to `Output::Prepare`.
+    WorkerPrepared {
+        /// As ordered.
+        name: Name,
+        /// As ordered.
+        epoch: Epoch,
+        /// Ready to act, or why not.
+        result: Result<(), Reason>,
+    },
     /// A discovery source spoke.
     Observed {
         /// Which.
@@ -113,6 +138,20 @@ pub enum Stopped {
     ByForce,
     /// It blocks its thread and runs on.
     Stuck,
+}
+
+/// How a worker moves to another node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Handoff {
+    /// Not at all, as long as its node stays.
+    Stay,
+    /// It starts anew there, from its arguments.
+    Restart,
+    /// It goes on there with its state.
+    Resume {
+        /// How long that is.
+        bytes: u64,
+    },
 }
 
 /// What a discovery source said.

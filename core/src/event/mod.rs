@@ -6,6 +6,6 @@ mod news;
 mod output;
 
 pub use call::{Counters, MemberView, Ownership, Registration, Reply, Request, Status, WorkerSpec};
-pub use input::{Exit, Input, Observation, Stopped, Way};
+pub use input::{Exit, Handoff, Input, Observation, Stopped, Way};
 pub use news::{EndReason, Event, Evidence, StartReason, TopologyChange};
 pub use output::{Output, Placement, StopReason};

@@ -52,6 +52,68 @@ pub enum Output {
         /// Why, for the worker and the log.
         why: StopReason,
     },
+    /// Ask a worker, between two messages, how it moves; answer with `HandoffBegun`. If that is `Resume`, keep its
+    /// state, and let it handle nothing more until the next order about it.
+    BeginHandoff {
+        /// Which.
+        name: Name,
+        /// Which start of it.
+        epoch: Epoch,
+    },
+    /// Ship the kept state to where a copy is being prepared under `under`; answer only with `StateLost`.
+    SendState {
+        /// Whose.
+        name: Name,
+        /// Which start of it, here.
+        epoch: Epoch,
+        /// To which node.
+        to: Life,
+        /// The start that waits for it there.
+        under: Epoch,
+    },
+    /// The handoff is off: the state is dropped, and the worker goes on as before.
+    GoOn {
+        /// Which.
+        name: Name,
+        /// Which start of it.
+        epoch: Epoch,
+    },
+    /// It moved: it handles nothing more, and all that waits or arrives for it is forwarded. It is kept until it is
+    /// activated again, its target having died, or stopped.
+    Freeze {
+        /// Which.
+        name: Name,
+        /// Which start of it, here.
+        epoch: Epoch,
+        /// Where it goes on.
+        to: Life,
+        /// As which start.
+        under: Epoch,
+    },
+    /// Start a copy that does nothing yet, with the state that `from` sends for it; answer with `WorkerPrepared`.
+    Prepare {
+        /// Under which name.
+        name: Name,
+        /// The start that it will be.
+        epoch: Epoch,
+        /// What code.
+        kind: Kind,
+        /// For its start.
+        args: Payload,
+        /// How many bytes of state come; `None` if it starts anew.
+        state: Option<u64>,
+        /// Who hands it over.
+        from: Life,
+    },
+    /// A prepared copy begins to act, or a frozen worker goes on, as the start `under`, which may be `epoch` itself.
+    Activate {
+        /// Which.
+        name: Name,
+        /// As which start it is known here.
+        epoch: Epoch,
+        /// As which start it acts.
+        under: Epoch,
+    },
     /// The answer to a call.
     Return {
         /// Which.
@@ -98,4 +160,6 @@ pub enum StopReason {
     Conflict,
     /// This node gives its workers away.
     Draining,
+    /// It goes on elsewhere, with what it handed over.
+    HandedOver,
 }

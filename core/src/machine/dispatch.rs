@@ -19,6 +19,8 @@ impl Machine {
             Input::WorkerStarted { name, epoch, result } => self.on_worker_started(&name, epoch, result),
             Input::WorkerExited { name, epoch, exit } => self.on_worker_exited(&name, epoch, exit),
             Input::WorkerStopped { name, epoch, outcome } => self.on_worker_stopped(&name, epoch, outcome),
+            // no core orders what these answer yet
+            Input::HandoffBegun { .. } | Input::StateLost { .. } | Input::WorkerPrepared { .. } => {}
             Input::Observed { source, observation } => {
                 self.book.observe(&source, observation, self.now);
                 self.dial_again = true;
@@ -77,6 +79,9 @@ impl Machine {
             | Input::WorkerStarted { .. }
             | Input::WorkerExited { .. }
             | Input::WorkerStopped { .. }
+            | Input::HandoffBegun { .. }
+            | Input::StateLost { .. }
+            | Input::WorkerPrepared { .. }
             | Input::Observed { .. }
             | Input::Timeout => {}
         }

@@ -228,6 +228,14 @@ impl World {
             Output::Close { link, .. } => self.close(process, link),
             Output::Start { name, epoch, kind, .. } => self.start_worker(process, name, epoch, kind),
             Output::Stop { name, epoch, grace, .. } => self.stop_worker(process, &name, epoch, grace),
+            Output::BeginHandoff { name, .. }
+            | Output::SendState { name, .. }
+            | Output::GoOn { name, .. }
+            | Output::Freeze { name, .. }
+            | Output::Prepare { name, .. }
+            | Output::Activate { name, .. } => {
+                self.violate(format!("{} hands {name} over, which no core does yet", self[process]));
+            }
             Output::Return { call, reply } => {
                 self.on_return(process, call, &reply);
                 self.assassinate(process, &reply);
