@@ -17,7 +17,10 @@ mod lookup;
 mod mail;
 mod memory;
 mod node;
+#[cfg(unix)]
+pub mod run_directory;
 mod runtime;
+pub mod secret;
 pub mod signals;
 #[cfg(feature = "sim")]
 mod sim;

@@ -8,9 +8,7 @@
 //! one cluster wants another source.
 
 mod card;
-mod error;
 mod files;
-mod place;
 #[cfg(test)]
 mod scratch;
 
@@ -19,11 +17,12 @@ use std::time::Duration;
 
 use skep::Runtime;
 use skep::discovery::{Announced, Discovery, ObservationSink};
+use skep::run_directory as place;
 use skep_core::event::Observation;
 use skep_core::id::{Address, Reason, Source};
 use tracing::{debug, warn};
 
-pub use error::RunDirectoryError;
+pub use skep::run_directory::RunDirectoryError;
 
 use card::Card;
 use files::{Look, Posted};

@@ -1,4 +1,4 @@
-//! Where the nodes of one host and one user leave their cards, and whether that place can be trusted.
+//! Where that directory is, and whether it can be trusted.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -9,16 +9,21 @@ use skep_core::id::ClusterName;
 
 use super::RunDirectoryError;
 
-/// The directory of a cluster: `$XDG_RUNTIME_DIR/skep/CLUSTER` if that variable names a directory of ours,
-/// else `/tmp/skep-UID/CLUSTER`; after the one that all clusters share.
-pub(super) fn of_cluster(cluster: &ClusterName) -> [PathBuf; 2] {
+/// The directory that all clusters of this user share: `$XDG_RUNTIME_DIR/skep` if that variable names a directory
+/// of ours, else `/tmp/skep-UID`.
+pub fn base() -> PathBuf {
     let uid = rustix::process::geteuid().as_raw();
-    let base = std::env::var_os("XDG_RUNTIME_DIR")
+    std::env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         // After `su` the variable may still name the former user's, which is of no use to us.
         .filter(|path| fs::metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == uid))
-        .map_or_else(|| PathBuf::from(format!("/tmp/skep-{uid}")), |path| path.join("skep"));
+        .map_or_else(|| PathBuf::from(format!("/tmp/skep-{uid}")), |path| path.join("skep"))
+}
+
+/// The directory of a cluster, below the one that all clusters share; that one first.
+pub fn of_cluster(cluster: &ClusterName) -> [PathBuf; 2] {
+    let base = base();
     let directory = base.join(file_name(cluster.as_str()));
     [base, directory]
 }
@@ -28,7 +33,7 @@ pub(super) fn of_cluster(cluster: &ClusterName) -> [PathBuf; 2] {
 /// # Errors
 /// [`RunDirectoryError`] if one cannot be made, is no directory (a link is none), belongs to another user, or is
 /// open to others.
-pub(super) fn prepare(directories: &[PathBuf]) -> Result<(), RunDirectoryError> {
+pub fn prepare(directories: &[PathBuf]) -> Result<(), RunDirectoryError> {
     for path in directories {
         match DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => {}
@@ -41,7 +46,10 @@ pub(super) fn prepare(directories: &[PathBuf]) -> Result<(), RunDirectoryError> 
 }
 
 /// Whether this directory is ours alone.
-pub(super) fn check(path: &Path) -> Result<(), RunDirectoryError> {
+///
+/// # Errors
+/// [`RunDirectoryError`], as of [`prepare`].
+pub fn check(path: &Path) -> Result<(), RunDirectoryError> {
     let found = fs::symlink_metadata(path)
         .map_err(|error| RunDirectoryError::NotRead { path: path.into(), kind: error.kind() })?;
     if !found.is_dir() {
