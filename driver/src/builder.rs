@@ -36,6 +36,9 @@ const UP_WITHIN: Duration = Duration::from_secs(10);
 /// How long a node that was told to end has to give its workers away.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long the state of a worker may be that moves, unless the builder says otherwise.
+const MAX_STATE: usize = 64 << 20;
+
 /// A node before its start. Mistakes are told by [`NodeBuilder::start`].
 ///
 /// The adapters make one that has a runtime, a transport and a way to find its peers. By hand, and in memory:
@@ -77,6 +80,7 @@ pub struct NodeBuilder<R: Runtime, T: Transport<R>> {
     peers: Vec<Address>,
     settings: Vec<Setting>,
     roles: Vec<Role>,
+    max_state: usize,
     until: BoxFuture<'static, ()>,
     mistake: Option<StartError>,
 }
@@ -97,6 +101,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             peers: Vec::new(),
             settings: Vec::new(),
             roles: Vec::new(),
+            max_state: MAX_STATE,
             until: pending().boxed(),
             mistake: None,
         }
@@ -123,6 +128,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             peers: self.peers,
             settings: self.settings,
             roles: self.roles,
+            max_state: self.max_state,
             until: self.until,
             mistake: self.mistake,
         }
@@ -149,6 +155,14 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
     #[must_use]
     pub fn detect(self, within: Duration) -> Self {
         self.configure(move |config| config.detection = Detection::within(within))
+    }
+
+    /// The longest state, in bytes, that a worker may hand over or that is taken from another node; 64 MiB by
+    /// default. A worker whose state is longer stays, as if it had asked to.
+    #[must_use]
+    pub fn max_state(mut self, bytes: usize) -> Self {
+        self.max_state = bytes;
+        self
     }
 
     /// Any other setting of the machine.
@@ -234,7 +248,10 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         self.settings.into_iter().for_each(|set| set(&mut config));
         let machine = Machine::new(config.clone(), platform.now()).map_err(StartError::Config)?;
 
-        let shared = Arc::new(Shared::new(node, cluster, listener.address(), platform.clone(), life));
+        let shared = {
+            let address = listener.address();
+            Arc::new(Shared::new(node, cluster, address, platform.clone(), life, self.max_state))
+        };
         let entrance = Entrance { inbox: shared.inbox.clone(), router: shared.router.clone() };
         let hub = Hub::new(Arc::new(entrance), LinkBounds::default());
         let dialer = listener.serve(Hello::of(&config), hub);

@@ -16,7 +16,7 @@ use skep_core::wire::Hello;
 use skep_core::{Config, Instant, Machine};
 use tracing::debug;
 
-use crate::host::Host;
+use crate::host::{Copy, Host};
 use crate::link::Link;
 use crate::logging;
 use crate::mail::{Attaching, Guest, Mail};
@@ -160,12 +160,20 @@ impl<D: Dialer> Engine<D> {
                 let request = Request::Register { name, worker: WorkerSpec::Attached };
                 Some(self.ask(Asked { request, deadline, answer: Answer::ToGuest(reply, guest) }))
             }
-            Mail::Started { name, epoch, result } => {
-                self.host.on_started(name, epoch, result);
+            Mail::Started { seat, result } => {
+                self.host.on_started(seat, result);
                 None
             }
-            Mail::Ended { name, epoch, verdict } => {
-                self.host.on_ended(name, epoch, verdict);
+            Mail::Ended { seat, verdict } => {
+                self.host.on_ended(seat, verdict);
+                None
+            }
+            Mail::HandoffBegun { seat, handoff } => {
+                self.host.on_handoff_begun(seat, handoff);
+                None
+            }
+            Mail::StateLost { seat } => {
+                self.host.on_state_lost(seat);
                 None
             }
             Mail::Detached { name, epoch } => {
@@ -239,12 +247,14 @@ impl<D: Dialer> Engine<D> {
                 self.host.stop(self.shared.platform.now(), name, epoch, grace, why);
             }
             Output::BeginHandoff { name, epoch } => self.host.begin_handoff(name, epoch),
-            Output::Prepare { name, epoch, .. } => self.host.prepare(name, epoch),
-            // Only a worker that does not stay, or a prepared copy, can be meant.
-            Output::SendState { .. }
-            | Output::GoOn { .. }
-            | Output::Freeze { .. }
-            | Output::Activate { .. } => {}
+            Output::SendState { name, epoch, to, under } => self.host.send_state(name, epoch, to, under),
+            Output::GoOn { name, epoch } => self.host.go_on(&name, epoch),
+            Output::Freeze { name, epoch, to: _, under: _ } => self.host.freeze(&name, epoch),
+            Output::Prepare { name, epoch, kind, args, state, from } => {
+                let copy = Copy { state, from };
+                self.host.prepare(name, epoch, kind, args, &copy);
+            }
+            Output::Activate { name, epoch, under } => self.host.activate(name, epoch, under),
             Output::Return { call, reply } => {
                 if let Some(asked) = self.asked.remove(&call) {
                     self.answer(asked, reply);

@@ -26,6 +26,7 @@ pub mod signals;
 mod sim;
 mod sources;
 mod start_error;
+mod states;
 mod status;
 pub mod std_clock;
 pub mod transport;
@@ -50,7 +51,7 @@ pub use skep_core::supervisor::{Restart, RestartPolicy};
 pub use start_error::StartError;
 pub use status::Ending;
 pub use worker::{
-    Attached, Call, Context, Failure, Handle, Message, MessageId, MessageSet, Messages, OneOf0, OneOf1,
-    OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9, OneOf10, OneOf11, OneOf12, Ref, ReplyTo,
-    Singleton, Stopping, Worker,
+    Attached, Call, Context, Failure, Handle, Handoff, Message, MessageId, MessageSet, Messages, OneOf0,
+    OneOf1, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9, OneOf10, OneOf11, OneOf12, Ref,
+    ReplyTo, Singleton, State, StateError, Stopping, Worker,
 };

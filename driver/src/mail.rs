@@ -12,8 +12,9 @@ use skep_core::id::{Address, Epoch, Kind, Life, LinkId, Name, Reason, Source};
 use skep_core::wire::{Frame, Hello};
 
 use crate::calls::Router;
+use crate::host::SeatId;
 use crate::link::{Credit, Link, Sink};
-use crate::worker::{Cancellation, Delivery, Notice, Verdict};
+use crate::worker::{Cancellation, Delivery, Handoff, Notice, Verdict};
 
 /// Something that the engine has to know. Links are bounded by their credit, sources by `done`, workers and callers
 /// by being one piece of mail each.
@@ -48,15 +49,22 @@ pub(crate) enum Mail {
         reply: oneshot::Sender<Attaching>,
     },
     Started {
-        name: Name,
-        epoch: Epoch,
+        seat: SeatId,
         result: Result<(), Reason>,
     },
     /// The task of a start is over: by itself, or (`None`) by force.
     Ended {
-        name: Name,
-        epoch: Epoch,
+        seat: SeatId,
         verdict: Option<Verdict>,
+    },
+    /// A worker says how it moves.
+    HandoffBegun {
+        seat: SeatId,
+        handoff: Handoff,
+    },
+    /// A worker's state could not be shipped.
+    StateLost {
+        seat: SeatId,
     },
     Detached {
         name: Name,

@@ -16,6 +16,7 @@ use super::wire::{self, Answered, Header, Undelivered, Verdict};
 use crate::link::Link;
 use crate::lookup::{ByName, Known, Lookup};
 use crate::runtime::Platform;
+use crate::states::{self, Arrivals};
 use crate::worker::Delivery;
 
 /// At most this many calls of one node wait for their answer.
@@ -27,6 +28,7 @@ pub(crate) struct Router {
     pub(crate) lookup: Lookup,
     pub(crate) links: Arc<Links>,
     pub(crate) pending: Arc<Pending>,
+    pub(crate) arrivals: Arc<Arrivals>,
     residents: ByName<Resident>,
     life: AtomicU64,
     ended: AtomicBool,
@@ -53,8 +55,9 @@ pub(crate) enum Route {
 }
 
 impl Router {
-    pub(crate) fn new(platform: Platform, life: Life) -> Self {
+    pub(crate) fn new(platform: Platform, life: Life, max_state: usize) -> Self {
         Self {
+            arrivals: Arc::new(Arrivals::new(platform.clone(), max_state)),
             platform,
             lookup: Lookup::new(),
             links: Arc::new(Links::default()),
@@ -91,13 +94,22 @@ impl Router {
         }
     }
 
+    /// It takes no more messages here for now; its mailbox stays as it is.
+    pub(crate) fn withdraw(&self, name: &Name, epoch: Epoch) {
+        if self.residents.remove_if(name, |resident| resident.epoch == epoch).is_some() {
+            self.lookup.touch(name.as_str());
+        }
+    }
+
     pub(crate) fn link_up(&self, link: Link) {
         self.links.add(link);
         self.lookup.touch_all();
     }
 
     pub(crate) fn link_down(&self, link: LinkId, peer: Life) {
-        self.links.remove(link, peer);
+        if self.links.remove(link, peer).is_none() {
+            self.arrivals.lost(peer);
+        }
         self.pending.link_lost(link);
     }
 
@@ -105,7 +117,10 @@ impl Router {
     pub(crate) fn link_closed(&self, link: LinkId, peer: Life) {
         match self.links.remove(link, peer) {
             Some(other) => self.pending.link_replaced(link, other.id()),
-            None => self.pending.link_lost(link),
+            None => {
+                self.arrivals.lost(peer);
+                self.pending.link_lost(link);
+            }
         }
     }
 
@@ -132,16 +147,17 @@ impl Router {
         self.links.to(located.life).map_or(Route::Between, |link| Route::There(link, located.epoch))
     }
 
-    /// Takes a frame of the calls lane. Never waits.
+    /// Takes a frame of the calls lane or the bulk lane. Never waits.
     pub(crate) fn passed(&self, link: &Link, frame: Frame) {
         let understood = match frame.kind {
             wire::REQUEST | wire::ONE_WAY => self.on_message(link, frame.kind, &frame.body),
             wire::REPLY => self.on_reply(link.peer(), frame.body),
+            states::STATE => self.arrivals.on_piece(link.peer(), &frame.body),
             _ => Some(()), // of a newer version: skipped
         };
         if understood.is_none() {
             self.malformed.fetch_add(1, Ordering::Relaxed);
-            debug!(node = %link.node(), kind = frame.kind, "a call frame that is none");
+            debug!(node = %link.node(), kind = frame.kind, "a frame that is none");
         }
     }
 

@@ -37,8 +37,9 @@ impl Shared {
         address: Address,
         platform: Platform,
         life: Life,
+        max_state: usize,
     ) -> Self {
-        let router = Arc::new(Router::new(platform.clone(), life));
+        let router = Arc::new(Router::new(platform.clone(), life, max_state));
         let names = RwLock::new(HashMap::from([(life, name.clone())]));
         Self {
             name,

@@ -12,6 +12,7 @@ use skep_core::id::{Payload, Reason};
 use skep_core::supervisor::{Restart, RestartPolicy};
 
 use super::context::{Context, Seat, Singleton};
+use super::handoff::State;
 use super::mailbox::{Delivery, Mailbox};
 use super::message::MessageId;
 use super::messages::MessageSet;
@@ -29,9 +30,21 @@ pub(crate) trait Code: Send + Sync {
 pub(crate) struct Order {
     pub(crate) seat: Seat,
     pub(crate) args: Payload,
-    /// Told once: it runs, or why not.
+    pub(crate) beginning: Beginning,
+    /// Told once: it runs, or is prepared, or why not.
     pub(crate) started: oneshot::Sender<Result<(), Reason>>,
 }
+
+/// When a start begins to act.
+pub(crate) enum Beginning {
+    /// As soon as it can.
+    AtOnce,
+    /// When its host says [`Wish::GoOn`](super::Wish::GoOn): it is a copy, prepared with this state.
+    WhenTold(Option<Arriving>),
+}
+
+/// A state on its way here, or why it does not come.
+pub(crate) type Arriving = BoxFuture<'static, Result<State, Reason>>;
 
 /// How a worker's life ended, other than by force.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,17 +80,17 @@ impl<W: Worker> Code for Typed<W> {
 }
 
 /// The code of a closure that is its own kind.
-pub(crate) struct Closure<F>(F);
+pub(crate) struct Closure<F>(Arc<F>);
 
 impl<F> Closure<F> {
     pub(crate) fn new(closure: F) -> Self {
-        Self(closure)
+        Self(Arc::new(closure))
     }
 }
 
 impl<F, Fut> Code for Closure<F>
 where
-    F: Fn(Context<Singleton>) -> Fut + Send + Sync,
+    F: Fn(Context<Singleton>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
     /// Returning is the end of it; a panic is not.
@@ -90,7 +103,7 @@ where
     }
 
     fn seat(&self, order: Order) -> (Arc<dyn Delivery>, BoxFuture<'static, Verdict>) {
-        let future = (self.0)(Context::new(order.seat.clone()));
-        (Arc::new(Mailbox::<()>::new()), running::closure(order, future).boxed())
+        let run = self.0.clone();
+        (Arc::new(Mailbox::<()>::new()), running::closure(order, move |context| run(context)).boxed())
     }
 }

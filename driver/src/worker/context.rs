@@ -3,6 +3,8 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use skep_core::Instant;
@@ -10,6 +12,7 @@ use skep_core::event::{Exit, StopReason};
 use skep_core::id::{Epoch, Name, NodeName};
 
 use super::cancel::Cancellation;
+use super::desk::Desk;
 use super::failure::Failure;
 use crate::node::Node;
 use crate::runtime::Platform;
@@ -30,10 +33,29 @@ pub enum Singleton {}
 #[derive(Clone)]
 pub(crate) struct Seat {
     pub(crate) name: Name,
-    pub(crate) epoch: Epoch,
+    pub(crate) epoch: CurrentEpoch,
     pub(crate) node: Node,
     pub(crate) platform: Platform,
     pub(crate) cancellation: Cancellation,
+    pub(crate) desk: Desk,
+}
+
+/// As which start a worker acts: its host changes it while the worker is held. All clones are the same.
+#[derive(Clone)]
+pub(crate) struct CurrentEpoch(Arc<AtomicU64>);
+
+impl CurrentEpoch {
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Self(Arc::new(AtomicU64::new(epoch.0)))
+    }
+
+    pub(crate) fn get(&self) -> Epoch {
+        Epoch(self.0.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn set(&self, epoch: Epoch) {
+        self.0.store(epoch.0, Ordering::SeqCst);
+    }
 }
 
 impl<W> Context<W> {
@@ -47,9 +69,10 @@ impl<W> Context<W> {
     }
 
     /// This start of the name: a fencing token, above those of all earlier starts. Give it to an outside store, so
-    /// that the store can refuse an older one.
+    /// that the store can refuse an older one. Ask for it each time: a worker that was to move and then was not
+    /// goes on with a higher one.
     pub fn epoch(&self) -> Epoch {
-        self.seat.epoch
+        self.seat.epoch.get()
     }
 
     /// The name of the node on which it runs.
@@ -102,6 +125,10 @@ impl<W> Context<W> {
     pub(crate) fn cancellation(&self) -> &Cancellation {
         &self.seat.cancellation
     }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.seat.desk
+    }
 }
 
 impl<W> AsRef<Node> for Context<W> {
@@ -114,7 +141,7 @@ impl<W> fmt::Debug for Context<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("name", &self.seat.name)
-            .field("epoch", &self.seat.epoch)
+            .field("epoch", &self.epoch())
             .finish_non_exhaustive()
     }
 }

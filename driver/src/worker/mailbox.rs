@@ -37,6 +37,9 @@ pub(crate) trait Delivery: Send + Sync {
     /// Takes a call that came from another node.
     fn deliver(&self, id: MessageId, bytes: &[u8], reply: ReplyPath) -> Result<(), (Undelivered, ReplyPath)>;
 
+    /// What waits goes back to its callers.
+    fn give_back(&self);
+
     /// Nothing is taken any more, and what waits goes back to its callers.
     fn close(&self);
 }
@@ -49,22 +52,22 @@ impl<S: MessageSet> Mailbox<S> {
 
     /// The next call; `None` once the mailbox is closed.
     pub(crate) async fn next(&self) -> Option<S::Received> {
-        poll_fn(|context| {
-            let mut state = self.state();
-            let Some(call) = state.calls.pop_front() else {
-                if !state.open {
-                    return Poll::Ready(None);
-                }
-                state.receiver = Some(context.waker().clone());
-                return Poll::Pending;
-            };
-            let room =
-                if state.calls.len() < CAPACITY { std::mem::take(&mut state.room) } else { Vec::new() };
-            drop(state);
-            room.into_iter().for_each(Waker::wake);
-            Poll::Ready(Some(call))
-        })
-        .await
+        poll_fn(|context| self.poll_next(context.waker())).await
+    }
+
+    pub(crate) fn poll_next(&self, waker: &Waker) -> Poll<Option<S::Received>> {
+        let mut state = self.state();
+        let Some(call) = state.calls.pop_front() else {
+            if !state.open {
+                return Poll::Ready(None);
+            }
+            state.receiver = Some(waker.clone());
+            return Poll::Pending;
+        };
+        let room = if state.calls.len() < CAPACITY { std::mem::take(&mut state.room) } else { Vec::new() };
+        drop(state);
+        room.into_iter().for_each(Waker::wake);
+        Poll::Ready(Some(call))
     }
 
     fn put(&self, mut state: MutexGuard<'_, State<S::Received>>, call: S::Received) {
@@ -126,6 +129,11 @@ impl<S: MessageSet> Delivery for Mailbox<S> {
         }
         self.put(state, call); // one more for each link at most, if others were faster
         Ok(())
+    }
+
+    fn give_back(&self) {
+        let calls = std::mem::take(&mut self.state().calls);
+        calls.into_iter().for_each(S::give_back);
     }
 
     fn close(&self) {

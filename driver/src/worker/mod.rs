@@ -4,7 +4,9 @@ mod attached;
 mod cancel;
 mod code;
 mod context;
+mod desk;
 mod failure;
+mod handoff;
 mod mailbox;
 mod message;
 mod messages;
@@ -20,10 +22,12 @@ use skep_core::supervisor::RestartPolicy;
 pub use attached::Attached;
 pub(crate) use attached::Notice;
 pub(crate) use cancel::Cancellation;
-pub(crate) use code::{Closure, Code, Order, Typed, Verdict};
-pub(crate) use context::Seat;
+pub(crate) use code::{Arriving, Beginning, Closure, Code, Order, Typed, Verdict};
 pub use context::{Context, Singleton};
+pub(crate) use context::{CurrentEpoch, Seat};
+pub(crate) use desk::{Desk, Wish};
 pub use failure::Failure;
+pub use handoff::{Handoff, State, StateError};
 pub(crate) use mailbox::{Delivery, Mailbox};
 pub use message::{Call, Message, MessageId, ReplyTo};
 pub use messages::{
@@ -81,6 +85,10 @@ pub trait Worker: Sized + Send + 'static {
     /// What a start is given, here and after every move; at most 64 KiB encoded.
     type Args: Serialize + DeserializeOwned + Send + 'static;
 
+    /// The version of what it hands over in a move. A release that changes the form of that raises it, and takes the
+    /// older form in [`Worker::migrate_state`].
+    const VERSION: u16 = 0;
+
     /// A tuple of the messages that it handles. A message that is not listed does not reach it.
     type Messages: Messages<Self>;
 
@@ -92,6 +100,37 @@ pub trait Worker: Sized + Send + 'static {
         args: Self::Args,
         context: &mut Context<Self>,
     ) -> impl Future<Output = Result<Self, Failure>> + Send;
+
+    /// It is wanted on another node, because one came, or because this one leaves. By default it starts anew there,
+    /// from its arguments.
+    fn begin_handoff(&mut self, context: &mut Context<Self>) -> impl Future<Output = Handoff> + Send {
+        let _ = context;
+        async { Handoff::Restart }
+    }
+
+    /// It was started here to go on where another one was held, and this is what that one handed over. Nothing
+    /// reached it yet. By default the state is ignored.
+    ///
+    /// # Errors
+    /// In the worker's own words: the move is given up, and the other one goes on.
+    fn end_handoff(
+        &mut self,
+        state: State,
+        context: &mut Context<Self>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = (state, context);
+        async { Ok(()) }
+    }
+
+    /// What a worker of another version of this kind handed over, as this version would have. Called before
+    /// [`Worker::end_handoff`], and only if the versions differ.
+    ///
+    /// # Errors
+    /// In the worker's own words: the move is given up, and the other one goes on. By default every other version
+    /// is refused.
+    fn migrate_state(state: State) -> Result<State, Failure> {
+        Err(StateError::OtherVersion { version: state.version() }.into())
+    }
 
     /// It has to stop. What still waits in its mailbox is not handled any more. When the grace of the node's
     /// config is over it is dropped at its next await point.

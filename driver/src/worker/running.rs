@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures::FutureExt;
-use futures::future::{Either, select};
-use skep_core::event::Exit;
-use skep_core::id::Reason;
+use skep_core::event::{Exit, StopReason};
+use skep_core::id::{Payload, Reason};
 
 use super::Worker;
-use super::code::{Order, Verdict};
-use super::context::Context;
+use super::code::{Beginning, Order, Verdict};
+use super::context::{Context, Singleton};
+use super::desk::Wish;
+use super::failure::Failure;
+use super::handoff::Handoff;
 use super::mailbox::Mailbox;
 use super::messages::Messages;
 
@@ -23,31 +25,15 @@ const TURN: u32 = 64;
 
 /// A worker's life. `order.started` is told first; dropped, it says that the start was given up.
 pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Messages>>) -> Verdict {
-    let Order { seat, args, started } = order;
-    // Nobody is left to be told only when the node ends.
-    let tell = |result| drop(started.send(result));
-    let args = match postcard::take_from_bytes::<W::Args>(args.as_slice()) {
-        Ok((args, [])) => args,
-        Ok(_) | Err(_) => {
-            let reason = Reason::new("its arguments do not decode as those of its kind");
-            tell(Err(reason.clone()));
-            return Verdict::Exited(Exit::Failed(reason));
-        }
-    };
+    let Order { seat, args, beginning, started } = order;
+    let mut is_held = matches!(beginning, Beginning::WhenTold(_));
     let mut context = Context::<W>::new(seat);
-    let outcome = match caught(W::start(args, &mut context)).await {
-        Ok(outcome) => outcome.map_err(|failure| failure.reason()),
-        Err(panic) => Err(panic),
-    };
+    let outcome = begin(args, beginning, &mut context).await;
+    // Nobody is left to be told only when the node ends.
+    let _ = started.send(outcome.as_ref().map(|_| ()).map_err(Reason::clone));
     let mut worker = match outcome {
-        Ok(worker) => {
-            tell(Ok(()));
-            worker
-        }
-        Err(reason) => {
-            tell(Err(reason.clone()));
-            return Verdict::Exited(Exit::Failed(reason));
-        }
+        Ok(worker) => worker,
+        Err(reason) => return Verdict::Exited(Exit::Failed(reason)),
     };
     let cancelled = context.cancellation().cancelled();
     let mut cancelled = pin!(cancelled);
@@ -56,17 +42,46 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
         if let Some(exit) = context.asked_exit() {
             return Verdict::Exited(exit);
         }
-        let call = match select(&mut cancelled, pin!(mailbox.next())).await {
-            Either::Left((why, _)) => {
+        let next = poll_fn(|task| {
+            if let Poll::Ready(why) = cancelled.poll_unpin(task) {
+                return Poll::Ready(Next::Stop(why));
+            }
+            if let Poll::Ready(wish) = context.desk().poll_wish(task.waker()) {
+                return Poll::Ready(Next::Wish(wish));
+            }
+            if is_held {
+                return Poll::Pending;
+            }
+            mailbox.poll_next(task.waker()).map(|call| call.map_or(Next::NodeEnded, Next::Call))
+        });
+        let handled = match next.await {
+            Next::Stop(why) => {
                 return match caught(worker.stopping(why, &mut context)).await {
                     Ok(()) => Verdict::Stopped,
                     Err(panic) => Verdict::Exited(Exit::Failed(panic)),
                 };
             }
-            Either::Right((None, _)) => return Verdict::Stopped, // closed: the node ends
-            Either::Right((Some(call), _)) => call,
+            Next::NodeEnded => return Verdict::Stopped,
+            Next::Wish(Wish::GoOn) => {
+                is_held = false;
+                Ok(())
+            }
+            Next::Wish(Wish::Freeze) => {
+                is_held = true;
+                Ok(())
+            }
+            Next::Wish(Wish::BeginHandoff) => {
+                caught(worker.begin_handoff(&mut context)).await.map(|handoff| {
+                    is_held = matches!(handoff, Handoff::Resume(_));
+                    context.desk().answer(match handoff {
+                        Handoff::Resume(state) => Handoff::Resume(state.of_version(W::VERSION)),
+                        Handoff::Stay | Handoff::Restart => handoff,
+                    });
+                })
+            }
+            Next::Call(call) => caught(W::Messages::handle(&mut worker, call, &mut context)).await,
         };
-        if let Err(panic) = caught(W::Messages::handle(&mut worker, call, &mut context)).await {
+        if let Err(panic) = handled {
             return Verdict::Exited(Exit::Failed(panic));
         }
         turn += 1;
@@ -76,24 +91,93 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
     }
 }
 
-/// A closure's life: it runs from the moment of its start. When it has to stop it is dropped where it sleeps.
-pub(crate) async fn closure(order: Order, future: impl Future<Output = ()>) -> Verdict {
-    let cancellation = order.seat.cancellation.clone();
+/// What a worker turns to next.
+enum Next<T> {
+    Stop(StopReason),
+    Wish(Wish),
+    Call(T),
+    /// Its mailbox is closed.
+    NodeEnded,
+}
+
+/// A worker that is ready to act, or why there is none.
+async fn begin<W: Worker>(
+    args: Payload,
+    beginning: Beginning,
+    context: &mut Context<W>,
+) -> Result<W, Reason> {
+    let args = match postcard::take_from_bytes::<W::Args>(args.as_slice()) {
+        Ok((args, [])) => args,
+        Ok(_) | Err(_) => return Err(Reason::new("its arguments do not decode as those of its kind")),
+    };
+    let state = match beginning {
+        Beginning::AtOnce | Beginning::WhenTold(None) => None,
+        Beginning::WhenTold(Some(arriving)) => Some(arriving.await?),
+    };
+    let mut worker = told(caught(W::start(args, context)).await)?;
+    if let Some(state) = state {
+        let migrated = AssertUnwindSafe(async {
+            if state.version() == W::VERSION { Ok(state) } else { W::migrate_state(state) }
+        });
+        let state = told(caught(migrated).await)?;
+        told(caught(worker.end_handoff(state, context)).await)?;
+    }
+    Ok(worker)
+}
+
+fn told<T>(outcome: Result<Result<T, Failure>, Reason>) -> Result<T, Reason> {
+    outcome?.map_err(|failure| failure.reason())
+}
+
+/// A closure's life: it runs from the moment of its start, or from when it is told. When it has to stop it is
+/// dropped where it sleeps; frozen, it sleeps on until it is told to go on.
+pub(crate) async fn closure<F: Future<Output = ()>>(
+    order: Order,
+    run: impl FnOnce(Context<Singleton>) -> F,
+) -> Verdict {
+    let Order { seat, beginning, started, .. } = order;
+    let (cancellation, desk) = (seat.cancellation.clone(), seat.desk.clone());
     let mut cancelled = cancellation.cancelled();
     // Nobody is left to be told only when the node ends.
-    let _ = order.started.send(Ok(()));
-    let mut running = pin!(caught(future));
-    poll_fn(|context| match running.as_mut().poll(context) {
-        Poll::Ready(Ok(())) => Poll::Ready(Verdict::Exited(Exit::Finished)),
-        Poll::Ready(Err(panic)) => Poll::Ready(Verdict::Exited(Exit::Failed(panic))),
-        Poll::Pending => {
-            if cancelled.poll_unpin(context).is_ready() && cancellation.is_asleep() {
-                return Poll::Ready(Verdict::Stopped);
-            }
-            Poll::Pending
+    let _ = started.send(Ok(()));
+    if let Beginning::WhenTold(_) = beginning {
+        let told = poll_fn(|task| match cancelled.poll_unpin(task) {
+            Poll::Ready(_) => Poll::Ready(Told::Stop),
+            Poll::Pending => desk.poll_wish(task.waker()).map(|_| Told::Begin), // no other wish comes before
+        });
+        if told.await == Told::Stop {
+            return Verdict::Stopped;
         }
+    }
+    let mut is_frozen = false;
+    let mut running = pin!(caught(run(Context::new(seat))));
+    poll_fn(|task| {
+        while let Poll::Ready(wish) = desk.poll_wish(task.waker()) {
+            match wish {
+                Wish::BeginHandoff => desk.answer(Handoff::Restart),
+                Wish::Freeze => is_frozen = true,
+                Wish::GoOn => is_frozen = false,
+            }
+        }
+        if !(is_frozen && cancellation.is_asleep()) {
+            match running.as_mut().poll(task) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Verdict::Exited(Exit::Finished)),
+                Poll::Ready(Err(panic)) => return Poll::Ready(Verdict::Exited(Exit::Failed(panic))),
+                Poll::Pending => {}
+            }
+        }
+        if cancelled.poll_unpin(task).is_ready() && cancellation.is_asleep() {
+            return Poll::Ready(Verdict::Stopped);
+        }
+        Poll::Pending
     })
     .await
+}
+
+#[derive(PartialEq, Eq)]
+enum Told {
+    Begin,
+    Stop,
 }
 
 /// The future's output, or the words of its panic. What the future borrows is dropped by its owner afterwards, so

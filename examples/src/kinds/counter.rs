@@ -1,6 +1,6 @@
-//! A worker with a state: a number.
+//! A worker with a state, which it takes along when it moves: a number.
 
-use skep::{Context, Failure, Handle, Worker};
+use skep::{Context, Failure, Handle, Handoff, State, Worker};
 
 use super::{Text, Who};
 
@@ -20,11 +20,20 @@ impl Worker for Counter {
         let total = if first.is_empty() { 0 } else { first.parse()? };
         Ok(Self { who: Who::started(context), total })
     }
+
+    async fn begin_handoff(&mut self, _: &mut Context<Self>) -> Handoff {
+        Handoff::resume(&self.total)
+    }
+
+    async fn end_handoff(&mut self, state: State, _: &mut Context<Self>) -> Result<(), Failure> {
+        self.total = state.read()?;
+        Ok(())
+    }
 }
 
 impl Handle<Text> for Counter {
-    async fn handle(&mut self, Text(text): Text, _: &mut Context<Self>) -> String {
-        let Some(change) = change(&text) else { return self.who.answer(&text) };
+    async fn handle(&mut self, Text(text): Text, context: &mut Context<Self>) -> String {
+        let Some(change) = change(&text) else { return self.who.answer(&text, context.epoch()) };
         self.total = self.total.saturating_add(change);
         self.total.to_string()
     }

@@ -26,7 +26,7 @@ impl Handle<Text> for Flaky {
                 context.exit();
                 "exiting".into()
             }
-            text => self.0.answer(text),
+            text => self.0.answer(text, context.epoch()),
         }
     }
 }

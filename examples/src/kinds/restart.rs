@@ -1,6 +1,6 @@
 //! A worker that starts afresh when it is moved: it hands nothing over.
 
-use skep::{Context, Failure, Handle, Worker};
+use skep::{Context, Failure, Handle, Handoff, Worker};
 
 use super::{Text, Who};
 
@@ -16,10 +16,14 @@ impl Worker for Restart {
     async fn start(_: String, context: &mut Context<Self>) -> Result<Self, Failure> {
         Ok(Self(Who::started(context)))
     }
+
+    async fn begin_handoff(&mut self, _: &mut Context<Self>) -> Handoff {
+        Handoff::Restart // which is the default, said for those who read this
+    }
 }
 
 impl Handle<Text> for Restart {
-    async fn handle(&mut self, Text(text): Text, _: &mut Context<Self>) -> String {
-        self.0.answer(&text)
+    async fn handle(&mut self, Text(text): Text, context: &mut Context<Self>) -> String {
+        self.0.answer(&text, context.epoch())
     }
 }

@@ -19,7 +19,7 @@ impl Worker for Singleton {
 }
 
 impl Handle<Text> for Singleton {
-    async fn handle(&mut self, Text(text): Text, _: &mut Context<Self>) -> String {
-        self.0.answer(&text)
+    async fn handle(&mut self, Text(text): Text, context: &mut Context<Self>) -> String {
+        self.0.answer(&text, context.epoch())
     }
 }

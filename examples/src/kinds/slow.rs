@@ -24,7 +24,7 @@ impl Worker for Slow {
 }
 
 impl Handle<Text> for Slow {
-    async fn handle(&mut self, Text(text): Text, _: &mut Context<Self>) -> String {
-        self.0.answer(&text)
+    async fn handle(&mut self, Text(text): Text, context: &mut Context<Self>) -> String {
+        self.0.answer(&text, context.epoch())
     }
 }

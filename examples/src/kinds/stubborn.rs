@@ -25,7 +25,7 @@ impl Worker for Stubborn {
 }
 
 impl Handle<Text> for Stubborn {
-    async fn handle(&mut self, Text(text): Text, _: &mut Context<Self>) -> String {
-        self.0.answer(&text)
+    async fn handle(&mut self, Text(text): Text, context: &mut Context<Self>) -> String {
+        self.0.answer(&text, context.epoch())
     }
 }

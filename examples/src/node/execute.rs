@@ -124,7 +124,7 @@ async fn attach(runtime: &impl Runtime, node: &Node, name: Name, timeout: Durati
     let who = Who::attached(&registration);
     runtime.spawn(async move {
         while let Some(OneOf1::First(call)) = attached.next().await {
-            call.answer(|Text(text)| who.answer(&text));
+            call.answer(|Text(text)| who.answer(&text, registration.epoch));
         }
     });
     Ok(registration.into())

@@ -1,5 +1,9 @@
 //! Where workers run: one task each, started, stopped kindly, then by force, and reported when neither helps.
 
+mod moving;
+#[cfg(all(test, feature = "sim"))]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,14 +13,18 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{AbortHandle, Abortable};
 use skep_core::Instant;
-use skep_core::event::{Exit, Handoff, Input, StopReason, Stopped};
+use skep_core::event::{Exit, Input, StopReason, Stopped};
 use skep_core::id::{Epoch, Kind, Name, Payload, Reason};
 use tracing::{Instrument, info_span};
 
 use crate::calls::Resident;
 use crate::mail::{Guest, Mail, Running};
 use crate::node::Shared;
-use crate::worker::{Cancellation, Code, Delivery, Order, Seat, Verdict, panic_words};
+use crate::worker::{
+    Beginning, Cancellation, Code, CurrentEpoch, Delivery, Desk, Order, Seat, State, Verdict, panic_words,
+};
+
+pub(crate) use moving::Copy;
 
 /// How long an aborted worker may take to reach an await point before it is reported stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
@@ -26,24 +34,53 @@ pub(crate) struct Host {
     shared: Arc<Shared>,
     codes: HashMap<Kind, Arc<dyn Code>>,
     seats: HashMap<(Name, Epoch), Hosted>,
+    /// Where a seat is now: a move that is taken back changes the epoch of what sits there.
+    places: HashMap<SeatId, (Name, Epoch)>,
+    last_seat: SeatId,
     deadlines: BTreeSet<(Instant, Name, Epoch)>,
     /// What the machine is to hear next.
     reports: VecDeque<Input>,
 }
 
+/// One start here, however its epoch changes. Never used before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SeatId(u64);
+
 struct Hosted {
     kind: Kind,
     mailbox: Arc<dyn Delivery>,
     cancellation: Cancellation,
-    /// `None` for a guest, which is never killed.
-    abort: Option<AbortHandle>,
+    /// `None` for a guest, which is never killed and never moves.
+    task: Option<Task>,
     phase: Phase,
+}
+
+/// What a host has of a start that it made.
+struct Task {
+    seat: SeatId,
+    epoch: CurrentEpoch,
+    desk: Desk,
+    abort: AbortHandle,
+    /// What it handed over, while it may still be sent.
+    state: Option<Arc<State>>,
+    /// Ends the sending of it.
+    shipping: Option<AbortHandle>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Starting,
+    /// A copy is being prepared.
+    Preparing,
+    /// A copy waits to be activated.
+    Prepared,
     Running,
+    /// It runs, and was asked how it moves.
+    Asked,
+    /// It handed its state over and waits.
+    Held,
+    /// It moved, and may still have to go on.
+    Frozen,
     /// It was told; at this time it is aborted.
     Stopping(Instant),
     /// It was aborted; at this time it is reported stuck.
@@ -53,7 +90,15 @@ enum Phase {
 
 impl Host {
     pub(crate) fn new(shared: Arc<Shared>, codes: HashMap<Kind, Arc<dyn Code>>) -> Self {
-        Self { shared, codes, seats: HashMap::new(), deadlines: BTreeSet::new(), reports: VecDeque::new() }
+        Self {
+            shared,
+            codes,
+            seats: HashMap::new(),
+            places: HashMap::new(),
+            last_seat: SeatId(0),
+            deadlines: BTreeSet::new(),
+            reports: VecDeque::new(),
+        }
     }
 
     /// Whether nothing runs here, nor starts, nor stops.
@@ -70,49 +115,71 @@ impl Host {
     }
 
     pub(crate) fn start(&mut self, name: Name, epoch: Epoch, kind: Kind, args: Payload) {
-        let Some(code) = self.codes.get(&kind).cloned() else {
-            let result = Err(Reason::new(format!("this node has no code for kind {kind}")));
-            self.reports.push_back(Input::WorkerStarted { name, epoch, result });
-            return;
-        };
-        let cancellation = Cancellation::default();
+        match self.codes.get(&kind).cloned() {
+            Some(code) => self.seat(&*code, name, epoch, kind, args, Beginning::AtOnce),
+            None => {
+                let result = Err(no_code(&kind));
+                self.reports.push_back(Input::WorkerStarted { name, epoch, result });
+            }
+        }
+    }
+
+    fn seat(
+        &mut self,
+        code: &dyn Code,
+        name: Name,
+        epoch: Epoch,
+        kind: Kind,
+        args: Payload,
+        beginning: Beginning,
+    ) {
+        self.last_seat.0 += 1;
+        let (id, inbox) = (self.last_seat, self.shared.inbox.clone());
         let seat = Seat {
             name: name.clone(),
-            epoch,
+            epoch: CurrentEpoch::new(epoch),
             node: self.shared.node(),
             platform: self.shared.platform.clone(),
-            cancellation: cancellation.clone(),
+            cancellation: Cancellation::default(),
+            desk: Desk::new(id, inbox.clone()),
         };
-        let (started, start) = oneshot::channel();
+        let phase = match &beginning {
+            Beginning::AtOnce => Phase::Starting,
+            Beginning::WhenTold(_) => Phase::Preparing,
+        };
         let (abort, registration) = AbortHandle::new_pair();
-        let order = Order { seat, args, started };
-        let (mailbox, life) = code.seat(order);
+        let task = Task {
+            seat: id,
+            epoch: seat.epoch.clone(),
+            desk: seat.desk.clone(),
+            abort,
+            state: None,
+            shipping: None,
+        };
+        let cancellation = seat.cancellation.clone();
+        let (started, start) = oneshot::channel();
+        let (mailbox, life) = code.seat(Order { seat, args, beginning, started });
         let span = info_span!(target: "skep", "worker", name = %name, epoch = epoch.0);
-        let hosted = Hosted { kind, mailbox, cancellation, abort: Some(abort), phase: Phase::Starting };
+        let hosted = Hosted { kind, mailbox, cancellation, task: Some(task), phase };
         self.seats.insert((name.clone(), epoch), hosted);
+        self.places.insert(id, (name, epoch));
 
-        let inbox = self.shared.inbox.clone();
-        let starting = (name.clone(), inbox.clone());
         let life = async move {
             // The life itself is dropped in here too, as dropping it runs the user's code.
             Abortable::new(life, registration).await.ok()
         };
         self.shared.platform.spawn(
             async move {
-                let (name, inbox) = starting;
                 let life = AssertUnwindSafe(life).catch_unwind();
-                let tell_start = start.map({
-                    let (name, inbox) = (name.clone(), inbox.clone());
-                    move |result| {
-                        if let Ok(result) = result {
-                            inbox.post(Mail::Started { name, epoch, result });
-                        }
+                let tell_start = start.map(|result| {
+                    if let Ok(result) = result {
+                        inbox.post(Mail::Started { seat: id, result });
                     }
                 });
                 let (verdict, ()) = futures::join!(life, tell_start);
                 let verdict =
                     verdict.unwrap_or_else(|panic| Some(Verdict::Exited(Exit::Failed(panic_words(&*panic)))));
-                inbox.post(Mail::Ended { name, epoch, verdict });
+                inbox.post(Mail::Ended { seat: id, verdict });
             }
             .instrument(span),
         );
@@ -124,34 +191,34 @@ impl Host {
             return;
         };
         hosted.cancellation.cancel(why);
-        if hosted.abort.is_none() {
+        if hosted.task.is_none() {
             self.remove(&name, epoch);
             self.reports.push_back(Input::WorkerStopped { name, epoch, outcome: Stopped::Kindly });
             return;
         }
-        if matches!(hosted.phase, Phase::Starting | Phase::Running) {
-            let at = now + grace;
-            hosted.phase = Phase::Stopping(at);
-            self.shared.router.evict(&name, epoch);
-            self.deadlines.insert((at, name, epoch));
+        match hosted.phase {
+            Phase::Stopping(_) | Phase::Forced(_) | Phase::Stuck => {}
+            Phase::Starting
+            | Phase::Preparing
+            | Phase::Prepared
+            | Phase::Running
+            | Phase::Asked
+            | Phase::Held
+            | Phase::Frozen => {
+                let at = now + grace;
+                hosted.phase = Phase::Stopping(at);
+                hosted.forget_state();
+                hosted.mailbox.close();
+                self.shared.router.evict(&name, epoch);
+                self.deadlines.insert((at, name, epoch));
+            }
         }
-    }
-
-    /// No worker can say how it moves yet: all stay.
-    pub(crate) fn begin_handoff(&mut self, name: Name, epoch: Epoch) {
-        self.reports.push_back(Input::HandoffBegun { name, epoch, handoff: Handoff::Stay });
-    }
-
-    /// No copy can be prepared yet.
-    pub(crate) fn prepare(&mut self, name: Name, epoch: Epoch) {
-        let result = Err(Reason::new("this node takes no worker over"));
-        self.reports.push_back(Input::WorkerPrepared { name, epoch, result });
     }
 
     pub(crate) fn attach(&mut self, name: Name, epoch: Epoch, kind: Kind, guest: Guest) {
         let Guest { mailbox, cancellation } = guest;
         let resident = Resident { epoch, mailbox: mailbox.clone() };
-        let hosted = Hosted { kind, mailbox, cancellation, abort: None, phase: Phase::Running };
+        let hosted = Hosted { kind, mailbox, cancellation, task: None, phase: Phase::Running };
         self.seats.insert((name.clone(), epoch), hosted);
         self.shared.router.settle(name, resident);
     }
@@ -162,14 +229,16 @@ impl Host {
         }
     }
 
-    pub(crate) fn on_started(&mut self, name: Name, epoch: Epoch, result: Result<(), Reason>) {
+    pub(crate) fn on_started(&mut self, seat: SeatId, result: Result<(), Reason>) {
+        let Some((name, epoch)) = self.places.get(&seat).cloned() else { return };
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
-        if hosted.phase != Phase::Starting {
+        let was = hosted.phase;
+        if !matches!(was, Phase::Starting | Phase::Preparing) {
             return; // it is being stopped: its end is what counts
         }
         match &result {
             Ok(()) => {
-                hosted.phase = Phase::Running;
+                hosted.phase = if was == Phase::Starting { Phase::Running } else { Phase::Prepared };
                 let resident = Resident { epoch, mailbox: hosted.mailbox.clone() };
                 self.shared.router.settle(name.clone(), resident);
             }
@@ -177,10 +246,11 @@ impl Host {
                 self.remove(&name, epoch);
             }
         }
-        self.reports.push_back(Input::WorkerStarted { name, epoch, result });
+        self.reports.push_back(began(was, name, epoch, result));
     }
 
-    pub(crate) fn on_ended(&mut self, name: Name, epoch: Epoch, verdict: Option<Verdict>) {
+    pub(crate) fn on_ended(&mut self, seat: SeatId, verdict: Option<Verdict>) {
+        let Some((name, epoch)) = self.places.get(&seat).cloned() else { return };
         let Some(hosted) = self.remove(&name, epoch) else { return };
         let exit = match verdict {
             Some(Verdict::Exited(exit)) => exit,
@@ -188,14 +258,16 @@ impl Host {
             None => Exit::Failed(Reason::new("aborted")),
         };
         self.reports.push_back(match hosted.phase {
-            Phase::Starting => {
+            Phase::Starting | Phase::Preparing => {
                 let reason = match exit {
                     Exit::Finished => Reason::new("ended before it had started"),
                     Exit::Failed(reason) => reason,
                 };
-                Input::WorkerStarted { name, epoch, result: Err(reason) }
+                began(hosted.phase, name, epoch, Err(reason))
             }
-            Phase::Running => Input::WorkerExited { name, epoch, exit },
+            Phase::Prepared | Phase::Running | Phase::Asked | Phase::Held | Phase::Frozen => {
+                Input::WorkerExited { name, epoch, exit }
+            }
             Phase::Stopping(_) => Input::WorkerStopped { name, epoch, outcome: Stopped::Kindly },
             Phase::Forced(_) | Phase::Stuck => {
                 Input::WorkerStopped { name, epoch, outcome: Stopped::ByForce }
@@ -213,7 +285,7 @@ impl Host {
             let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { continue };
             match hosted.phase {
                 Phase::Stopping(_) => {
-                    hosted.abort.iter().for_each(AbortHandle::abort);
+                    hosted.task.iter().for_each(|task| task.abort.abort());
                     hosted.phase = Phase::Forced(now + STUCK_AFTER);
                     self.deadlines.insert((now + STUCK_AFTER, name, epoch));
                 }
@@ -221,17 +293,24 @@ impl Host {
                     hosted.phase = Phase::Stuck;
                     self.reports.push_back(Input::WorkerStopped { name, epoch, outcome: Stopped::Stuck });
                 }
-                Phase::Starting | Phase::Running | Phase::Stuck => {}
+                Phase::Starting
+                | Phase::Preparing
+                | Phase::Prepared
+                | Phase::Running
+                | Phase::Asked
+                | Phase::Held
+                | Phase::Frozen
+                | Phase::Stuck => {}
             }
         }
     }
 
-    /// What really runs here, sorted by name.
+    /// What really runs here, sorted by name: what is held for a move does, what was moved or is prepared does not.
     pub(crate) fn workers(&self) -> Vec<Running> {
         let mut workers: Vec<Running> = self
             .seats
             .iter()
-            .filter(|(_, hosted)| hosted.phase != Phase::Starting)
+            .filter(|(_, hosted)| hosted.phase.is_active())
             .map(|((name, epoch), hosted)| Running {
                 name: name.clone(),
                 epoch: *epoch,
@@ -245,11 +324,11 @@ impl Host {
 
     fn remove(&mut self, name: &Name, epoch: Epoch) -> Option<Hosted> {
         let hosted = self.seats.remove(&(name.clone(), epoch))?;
-        match hosted.phase {
-            Phase::Stopping(at) | Phase::Forced(at) => {
-                self.deadlines.remove(&(at, name.clone(), epoch));
-            }
-            Phase::Starting | Phase::Running | Phase::Stuck => {}
+        if let Phase::Stopping(at) | Phase::Forced(at) = hosted.phase {
+            self.deadlines.remove(&(at, name.clone(), epoch));
+        }
+        if let Some(task) = &hosted.task {
+            self.places.remove(&task.seat);
         }
         hosted.mailbox.close();
         self.shared.router.evict(name, epoch);
@@ -257,13 +336,37 @@ impl Host {
     }
 }
 
+impl Phase {
+    fn is_active(self) -> bool {
+        match self {
+            Self::Starting | Self::Preparing | Self::Prepared | Self::Frozen => false,
+            Self::Running | Self::Asked | Self::Held | Self::Stopping(_) | Self::Forced(_) | Self::Stuck => {
+                true
+            }
+        }
+    }
+}
+
+/// The answer to the order that put it into this phase.
+fn began(phase: Phase, name: Name, epoch: Epoch, result: Result<(), Reason>) -> Input {
+    if phase == Phase::Preparing {
+        Input::WorkerPrepared { name, epoch, result }
+    } else {
+        Input::WorkerStarted { name, epoch, result }
+    }
+}
+
+fn no_code(kind: &Kind) -> Reason {
+    Reason::new(format!("this node has no code for kind {kind}"))
+}
+
 impl Drop for Host {
     /// The node has ended: all that it started ends at its next await point. Guests are told.
     fn drop(&mut self) {
         for hosted in self.seats.values() {
             hosted.mailbox.close();
-            match &hosted.abort {
-                Some(abort) => abort.abort(),
+            match &hosted.task {
+                Some(task) => task.abort.abort(),
                 None => hosted.cancellation.cancel(StopReason::Draining),
             }
         }

@@ -1,0 +1,160 @@
+//! The moves of workers: what one hands over, what is kept of it, and the copy that goes on elsewhere.
+
+use std::sync::Arc;
+
+use futures::future::{AbortHandle, Abortable};
+use skep_core::event::{Handoff, Input};
+use skep_core::id::{Epoch, Kind, Life, Name, Payload};
+use tracing::warn;
+
+use super::{Host, Hosted, Phase, SeatId, no_code};
+use crate::calls::Resident;
+use crate::mail::Mail;
+use crate::states;
+use crate::worker::{self, Beginning, Wish};
+
+/// What a copy is prepared from.
+pub(crate) struct Copy {
+    /// How many bytes of state come for it, if any.
+    pub(crate) state: Option<u64>,
+    /// Who sends them.
+    pub(crate) from: Life,
+}
+
+impl Host {
+    pub(crate) fn begin_handoff(&mut self, name: Name, epoch: Epoch) {
+        let hosted = self.seats.get_mut(&(name.clone(), epoch));
+        match hosted.and_then(|hosted| Some((&mut hosted.phase, hosted.task.as_ref()?))) {
+            Some((phase @ Phase::Running, task)) => {
+                *phase = Phase::Asked;
+                task.desk.leave(Wish::BeginHandoff);
+            }
+            // A guest stays, and what does not run is answered for by its end.
+            Some(_) | None => {
+                self.reports.push_back(Input::HandoffBegun { name, epoch, handoff: Handoff::Stay });
+            }
+        }
+    }
+
+    pub(crate) fn on_handoff_begun(&mut self, seat: SeatId, handoff: worker::Handoff) {
+        let Some((name, epoch)) = self.places.get(&seat).cloned() else { return };
+        let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
+        if hosted.phase != Phase::Asked {
+            return; // the move was given up, or it has to stop
+        }
+        let Some(task) = &mut hosted.task else { return };
+        let max_state = self.shared.router.arrivals.max_state();
+        hosted.phase = Phase::Running;
+        let handoff = match handoff {
+            worker::Handoff::Stay => Handoff::Stay,
+            worker::Handoff::Restart => Handoff::Restart,
+            worker::Handoff::Resume(state) if state.as_bytes().len() > max_state => {
+                let bytes = state.as_bytes().len();
+                warn!(target: "skep", %name, bytes, max_state, "{name} stays: its state is too long to move");
+                task.desk.leave(Wish::GoOn);
+                Handoff::Stay
+            }
+            worker::Handoff::Resume(state) => {
+                hosted.phase = Phase::Held;
+                let bytes = state.as_bytes().len() as u64;
+                task.state = Some(Arc::new(state));
+                Handoff::Resume { bytes }
+            }
+        };
+        self.reports.push_back(Input::HandoffBegun { name, epoch, handoff });
+    }
+
+    pub(crate) fn send_state(&mut self, name: Name, epoch: Epoch, to: Life, under: Epoch) {
+        let task = self.seats.get_mut(&(name.clone(), epoch)).and_then(|hosted| hosted.task.as_mut());
+        let link = self.shared.router.links.to(to);
+        let Some((task, state, link)) = task.and_then(|task| {
+            let state = task.state.clone()?;
+            Some((task, state, link?))
+        }) else {
+            self.reports.push_back(Input::StateLost { name, epoch });
+            return;
+        };
+        let (abort, registration) = AbortHandle::new_pair();
+        if let Some(earlier) = task.shipping.replace(abort) {
+            earlier.abort();
+        }
+        let (seat, inbox) = (task.seat, self.shared.inbox.clone());
+        self.shared.platform.spawn(async move {
+            let shipped = Abortable::new(states::ship(&link, &name, under, &state), registration).await;
+            if let Ok(Err(_)) = shipped {
+                inbox.post(Mail::StateLost { seat });
+            }
+        });
+    }
+
+    pub(crate) fn on_state_lost(&mut self, seat: SeatId) {
+        let Some((name, epoch)) = self.places.get(&seat).cloned() else { return };
+        self.reports.push_back(Input::StateLost { name, epoch });
+    }
+
+    pub(crate) fn go_on(&mut self, name: &Name, epoch: Epoch) {
+        let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
+        if matches!(hosted.phase, Phase::Asked | Phase::Held) {
+            hosted.phase = Phase::Running;
+            hosted.forget_state();
+            hosted.wish(Wish::GoOn);
+        }
+    }
+
+    pub(crate) fn freeze(&mut self, name: &Name, epoch: Epoch) {
+        let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
+        if matches!(hosted.phase, Phase::Running | Phase::Asked | Phase::Held) {
+            hosted.phase = Phase::Frozen;
+            hosted.forget_state();
+            hosted.wish(Wish::Freeze);
+            self.shared.router.withdraw(name, epoch);
+            hosted.mailbox.give_back();
+        }
+    }
+
+    pub(crate) fn prepare(&mut self, name: Name, epoch: Epoch, kind: Kind, args: Payload, copy: &Copy) {
+        let Some(code) = self.codes.get(&kind).cloned() else {
+            let result = Err(no_code(&kind));
+            self.reports.push_back(Input::WorkerPrepared { name, epoch, result });
+            return;
+        };
+        let arrivals = &self.shared.router.arrivals;
+        let arriving = copy.state.map(|_| arrivals.expect(copy.from, name.clone(), epoch));
+        self.seat(&*code, name, epoch, kind, args, Beginning::WhenTold(arriving));
+    }
+
+    pub(crate) fn activate(&mut self, name: Name, epoch: Epoch, under: Epoch) {
+        let key = (name.clone(), epoch);
+        let can = |hosted: &Hosted| matches!(hosted.phase, Phase::Prepared | Phase::Frozen);
+        if !self.seats.get(&key).is_some_and(can) {
+            return; // it has ended, which the machine hears of
+        }
+        let Some(mut hosted) = self.seats.remove(&key) else { return };
+        hosted.phase = Phase::Running;
+        if let Some(task) = &hosted.task {
+            task.epoch.set(under);
+            self.places.insert(task.seat, (name.clone(), under));
+        }
+        let resident = Resident { epoch: under, mailbox: hosted.mailbox.clone() };
+        self.shared.router.settle(name.clone(), resident);
+        hosted.wish(Wish::GoOn);
+        self.seats.insert((name, under), hosted);
+    }
+}
+
+impl Hosted {
+    fn wish(&self, wish: Wish) {
+        if let Some(task) = &self.task {
+            task.desk.leave(wish);
+        }
+    }
+
+    /// It does not move, or has moved: its state is not sent any more.
+    pub(super) fn forget_state(&mut self) {
+        let Some(task) = &mut self.task else { return };
+        task.state = None;
+        if let Some(shipping) = task.shipping.take() {
+            shipping.abort();
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! States that arrive: put together from their pieces, whether the copy that wants them is there already or not.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use skep_core::Instant;
+use skep_core::id::{Epoch, Life, Name, Reason};
+
+use super::chunk::Header;
+use crate::runtime::Platform;
+use crate::worker::{Arriving, State};
+
+/// How long the rest of a state may take, once the copy that wants it is there; and how long one that nobody wants
+/// is kept.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many states may be on their way here that nobody wants yet.
+const MAX_UNWANTED: usize = 4096;
+
+/// From whom, whose, for which start.
+type Key = (Life, Name, Epoch);
+
+/// All states that are on their way to one node.
+pub(crate) struct Arrivals {
+    platform: Platform,
+    /// The longest state, and how many bytes may be here at once that nobody wants yet.
+    max_state: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    /// A copy waits for these. As many as the machine prepares at once.
+    wanted: HashMap<Key, (Arrival, oneshot::Sender<Came>)>,
+    /// These came before their copy was ordered.
+    unwanted: HashMap<Key, Arrival>,
+    unwanted_bytes: usize,
+}
+
+type Came = Result<State, Reason>;
+
+struct Arrival {
+    since: Instant,
+    version: u16,
+    bytes: Vec<u8>, // grows with what comes: its length is the peer's word
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Progress {
+    Coming,
+    Whole,
+    /// A piece is missing: the rest of it is of no use.
+    Torn,
+}
+
+impl Arrivals {
+    pub(crate) fn new(platform: Platform, max_state: usize) -> Self {
+        Self { platform, max_state, table: Mutex::default() }
+    }
+
+    /// The longest state that may be sent or received, in bytes.
+    pub(crate) fn max_state(&self) -> usize {
+        self.max_state
+    }
+
+    /// The state that this life sends for a start here. Dropping the future gives it up.
+    pub(crate) fn expect(self: &Arc<Self>, from: Life, name: Name, under: Epoch) -> Arriving {
+        let (wanted, coming) = oneshot::channel();
+        let key = (from, name, under);
+        let now = self.platform.now();
+        let mut table = self.table();
+        let arrival = table.take_unwanted(&key).unwrap_or_else(|| Arrival::new(now));
+        if arrival.progress == Progress::Coming {
+            table.wanted.insert(key.clone(), (arrival, wanted));
+        } else {
+            let _ = wanted.send(arrival.came()); // its receiver is right here
+        }
+        drop(table);
+        let wait = Wait { of: self.clone(), key };
+        Box::pin(async move {
+            let came = wait.of.platform.by(now + PATIENCE, coming).await;
+            came.and_then(Result::ok).unwrap_or_else(|| Err(Reason::new("its state did not come")))
+        })
+    }
+
+    /// A piece came. `None` if it is none.
+    pub(crate) fn on_piece(&self, from: Life, body: &[u8]) -> Option<()> {
+        let (header, piece) = postcard::take_from_bytes::<Header<'_>>(body).ok()?;
+        let name = Name::new(header.name).ok()?;
+        let end = header.offset.checked_add(piece.len() as u64)?;
+        if header.total > self.max_state as u64 || end > header.total {
+            return None;
+        }
+        let key = (from, name, header.under);
+        let mut table = self.table();
+        if let Some((arrival, _)) = table.wanted.get_mut(&key) {
+            arrival.take(&header, piece);
+            if arrival.progress != Progress::Coming
+                && let Some((arrival, wanted)) = table.wanted.remove(&key)
+            {
+                let _ = wanted.send(arrival.came()); // who wanted it may have given it up just now
+            }
+            return Some(());
+        }
+        let mut arrival = match table.take_unwanted(&key) {
+            Some(arrival) => arrival,
+            None if header.offset > 0 => return Some(()), // the rest of one that was given up
+            None => Arrival::new(self.platform.now()),
+        };
+        arrival.take(&header, piece);
+        table.keep(key, arrival, self.max_state, self.platform.now());
+        Some(())
+    }
+
+    /// No link leads to this life any more: what it has not sent in full does not come.
+    pub(crate) fn lost(&self, from: Life) {
+        let mut table = self.table();
+        table.wanted.retain(|(life, ..), _| *life != from);
+        let torn: Vec<Key> = table
+            .unwanted
+            .iter()
+            .filter(|((life, ..), arrival)| *life == from && arrival.progress != Progress::Whole)
+            .map(|(key, _)| key.clone())
+            .collect();
+        torn.iter().for_each(|key| drop(table.take_unwanted(key)));
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
+    }
+}
+
+impl Table {
+    fn take_unwanted(&mut self, key: &Key) -> Option<Arrival> {
+        let arrival = self.unwanted.remove(key)?;
+        self.unwanted_bytes -= arrival.bytes.len();
+        Some(arrival)
+    }
+
+    /// Keeps one until its copy is ordered. Where there is no room, those whose time is over give way; if that is
+    /// not enough it is dropped, and its move tried again.
+    fn keep(&mut self, key: Key, arrival: Arrival, max_bytes: usize, now: Instant) {
+        let is_full = |table: &Self| {
+            table.unwanted.len() >= MAX_UNWANTED || table.unwanted_bytes + arrival.bytes.len() > max_bytes
+        };
+        if is_full(self) {
+            self.unwanted.retain(|_, arrival| now < arrival.since + PATIENCE);
+            self.unwanted_bytes = self.unwanted.values().map(|arrival| arrival.bytes.len()).sum();
+        }
+        if !is_full(self) {
+            self.unwanted_bytes += arrival.bytes.len();
+            self.unwanted.insert(key, arrival);
+        }
+    }
+}
+
+impl Arrival {
+    fn new(since: Instant) -> Self {
+        Self { since, version: 0, bytes: Vec::new(), progress: Progress::Coming }
+    }
+
+    fn take(&mut self, header: &Header<'_>, piece: &[u8]) {
+        if self.progress != Progress::Coming || self.bytes.len() as u64 != header.offset {
+            (self.bytes, self.progress) = (Vec::new(), Progress::Torn);
+            return;
+        }
+        self.version = header.version;
+        self.bytes.extend_from_slice(piece);
+        if self.bytes.len() as u64 == header.total {
+            self.progress = Progress::Whole;
+        }
+    }
+
+    fn came(self) -> Came {
+        match self.progress {
+            Progress::Whole => Ok(State::from_bytes(self.bytes).of_version(self.version)),
+            Progress::Coming | Progress::Torn => Err(Reason::new("a piece of its state is missing")),
+        }
+    }
+}
+
+/// Whoever waits for a state. Dropped, nobody does.
+struct Wait {
+    of: Arc<Arrivals>,
+    key: Key,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.of.table().wanted.remove(&self.key);
+    }
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use futures::FutureExt;
+
+    use super::super::chunk::{self, Header};
+    use super::*;
+    use crate::sim::SimRuntime;
+
+    const FROM: Life = Life(1);
+    const UNDER: Epoch = Epoch(7);
+
+    fn arrivals(max_state: usize) -> (SimRuntime, Arc<Arrivals>) {
+        let runtime = SimRuntime::new(1);
+        (runtime.clone(), Arc::new(Arrivals::new(Platform::new(runtime), max_state)))
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a good name")
+    }
+
+    fn piece(name: &str, total: u64, offset: u64, piece: &[u8]) -> Vec<u8> {
+        chunk::frame(&Header { under: UNDER, version: 3, total, offset, name }, piece).body
+    }
+
+    fn come(arrivals: &Arrivals, name: &str, total: u64, offset: u64, bytes: &[u8]) -> Option<()> {
+        arrivals.on_piece(FROM, &piece(name, total, offset, bytes))
+    }
+
+    fn whole(bytes: &[u8]) -> Option<Came> {
+        Some(Ok(State::from_bytes(bytes.to_vec()).of_version(3)))
+    }
+
+    #[test]
+    fn a_state_is_whole_whether_it_comes_before_its_copy_or_after_or_around_it() {
+        for before in 0..=3 {
+            let (_, arrivals) = arrivals(100);
+            let pieces = [(0, [1u8, 2]), (2, [3, 4]), (4, [5, 6])];
+            for (offset, bytes) in &pieces[..before] {
+                assert_eq!(come(&arrivals, "n", 6, *offset, bytes), Some(()));
+            }
+            let arriving = arrivals.expect(FROM, name("n"), UNDER);
+            for (offset, bytes) in &pieces[before..] {
+                assert_eq!(come(&arrivals, "n", 6, *offset, bytes), Some(()));
+            }
+            assert_eq!(arriving.now_or_never(), whole(&[1, 2, 3, 4, 5, 6]), "{before} pieces before");
+        }
+    }
+
+    #[test]
+    fn an_empty_state_is_one_too() {
+        let (_, arrivals) = arrivals(100);
+        let arriving = arrivals.expect(FROM, name("n"), UNDER);
+        assert_eq!(come(&arrivals, "n", 0, 0, &[]), Some(()));
+        assert_eq!(arriving.now_or_never(), whole(&[]));
+    }
+
+    #[test]
+    fn a_piece_that_is_missing_tears_the_state() {
+        let (_, arrivals) = arrivals(100);
+        let arriving = arrivals.expect(FROM, name("n"), UNDER);
+        assert_eq!(come(&arrivals, "n", 6, 0, &[1, 2]), Some(()));
+        assert_eq!(come(&arrivals, "n", 6, 4, &[5, 6]), Some(()));
+        let reason = Reason::new("a piece of its state is missing");
+        assert_eq!(arriving.now_or_never(), Some(Err(reason)));
+    }
+
+    #[test]
+    fn one_that_does_not_come_is_not_waited_for_for_ever() {
+        let (runtime, arrivals) = arrivals(100);
+        let missing = Err(Reason::new("its state did not come"));
+        assert_eq!(runtime.run(arrivals.expect(FROM, name("n"), UNDER)), missing, "in time");
+        assert!(arrivals.table().wanted.is_empty());
+        let arriving = arrivals.expect(FROM, name("n"), UNDER);
+        arrivals.lost(Life(2));
+        let mut arriving = arriving;
+        assert_eq!((&mut arriving).now_or_never(), None, "another life was lost");
+        arrivals.lost(FROM);
+        assert_eq!(arriving.now_or_never(), Some(missing), "its sender was lost");
+    }
+
+    #[test]
+    fn nobody_can_send_a_state_for_another_or_more_than_there_is_room_for() {
+        let (_, arrivals) = arrivals(4);
+        let arriving = arrivals.expect(FROM, name("n"), UNDER);
+        assert_eq!(
+            arrivals.on_piece(Life(2), &piece("n", 1, 0, &[9])),
+            Some(()),
+            "kept for a copy that may come"
+        );
+        assert_eq!(come(&arrivals, "n", 5, 0, &[9]), None, "too long");
+        assert_eq!(come(&arrivals, "n", 1, 0, &[9, 9]), None, "longer than it says");
+        assert_eq!(come(&arrivals, "n", 4, u64::MAX, &[9]), None, "an end past all ends");
+        assert_eq!(arriving.now_or_never(), None);
+        for other in ["o", "p"] {
+            assert_eq!(come(&arrivals, other, 4, 0, &[1, 2]), Some(()));
+        }
+        let table = arrivals.table();
+        assert_eq!(
+            (table.unwanted.len(), table.unwanted_bytes),
+            (2, 3),
+            "1 and 2 bytes; 2 more are too many"
+        );
+    }
+}
