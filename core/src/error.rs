@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Registration;
 use crate::id::{Address, Kind, NodeName, Reason};
+use crate::placement::Place;
 
 /// Text or bytes that no name, kind or address may be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,6 +87,19 @@ impl fmt::Display for ConfigError {
     }
 }
 
+/// More roles than a registration may ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BadPlace {
+    /// How many it asks for.
+    pub roles: usize,
+}
+
+impl fmt::Display for BadPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} roles are asked for, at most {} are allowed", self.roles, Place::MAX_ROLES)
+    }
+}
+
 /// Why a registration was not made. Nothing runs on its behalf, except after [`RegisterError::Timeout`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -99,9 +113,13 @@ pub enum RegisterError {
     BadName(BadText),
     /// The encoded arguments are too long. Said by the node that was asked, before anything was sent.
     BadArgs(BadText),
+    /// No role is like this. Said by the node that was asked, before anything was sent.
+    BadRole(BadText),
+    /// It asks for too many roles. Said by the node that was asked, before anything was sent.
+    BadPlace(BadPlace),
     /// No member has code for this kind.
     UnknownKind,
-    /// Members have code for it, but none of them is up.
+    /// Members have code for it, but none of them is up and has the roles that it asks for.
     NoNodeAvailable,
     /// The worker's own start failed.
     StartFailed {
@@ -122,8 +140,10 @@ impl fmt::Display for RegisterError {
             Self::AlreadyRegistered { holder } => write!(f, "already registered on {}", holder.node),
             Self::BadName(fault) => write!(f, "the name {fault}"),
             Self::BadArgs(fault) => write!(f, "the arguments: {fault}"),
+            Self::BadRole(fault) => write!(f, "the role {fault}"),
+            Self::BadPlace(fault) => fault.fmt(f),
             Self::UnknownKind => f.write_str("no member knows this kind"),
-            Self::NoNodeAvailable => f.write_str("no member that knows this kind is up"),
+            Self::NoNodeAvailable => f.write_str("no member that could run it is up"),
             Self::StartFailed { reason } => write!(f, "the worker did not start: {reason}"),
             Self::Busy => f.write_str("too many registrations wait already"),
             Self::Timeout => f.write_str("no answer by the deadline"),
@@ -345,6 +365,7 @@ macro_rules! errors {
     ($($type:ty),*) => { $(impl core::error::Error for $type {})* };
 }
 errors!(
+    BadPlace,
     BadText,
     ConfigError,
     RegisterError,

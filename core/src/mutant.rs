@@ -78,6 +78,8 @@ mutants! {
     TwinAdmitted,
     /// The names of a leaving node are removed, not handed over.
     DrainForgets,
+    /// A worker is started on members without the roles that it asks for, too.
+    RolesIgnored,
     /// The attached names of a dead life stay registered.
     AttachedOutliveTheirNode,
 }

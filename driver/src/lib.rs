@@ -40,7 +40,7 @@ pub use events::{Events, News};
 pub use lookup::Located;
 pub use mail::Running;
 pub use memory::{MemoryDialer, MemoryListener, MemoryNetwork, MemoryTransport};
-pub use node::{Found, Node, NodeEnded, Registered};
+pub use node::{Found, Node, NodeEnded, Registered, Registering};
 pub use runtime::Runtime;
 #[cfg(feature = "sim")]
 pub use sim::SimRuntime;

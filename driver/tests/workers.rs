@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use skep::core::error::{BadPlace, BadText};
 use skep::core::event::{EndReason, Event, Exit, StartReason, Stopped};
 use skep::core::id::{Payload, Reason};
 use skep::{RegisterError, Runtime, Stopping};
@@ -123,6 +124,30 @@ fn a_bad_name_and_long_arguments_are_refused_here() {
         assert!(Payload::new(vec![0; Payload::MAX + 1]).is_err());
         let unknown = a.register_raw("n", "", Payload::empty(), PATIENCE).await;
         assert_eq!(unknown, Err(RegisterError::UnknownKind));
+    });
+}
+
+#[test]
+fn a_worker_that_asks_for_a_role_runs_where_it_is_offered_and_nowhere_else() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let ask = |name: &str| a.register::<Echo>(name, Begin::Well, PATIENCE).on_role("gpu");
+        assert_eq!(ask("n").await, Err(RegisterError::NoNodeAvailable));
+        let b = world.builder("b").worker::<Echo>().role("gpu").weight(1).start().await.expect("it starts");
+        world.until("a knows that b is up", async || ask("first").await.is_ok()).await;
+        for number in 0..20 {
+            let registered = ask(&format!("n{number}")).await.expect("b offers it");
+            assert_eq!(registered.node, *b.name());
+        }
+        let both = ask("both").on_role("ssd").await;
+        assert_eq!(both, Err(RegisterError::NoNodeAvailable), "b has one of the two");
+        let many = (0..17).fold(ask("many"), |asked, number| asked.on_role(format!("r{number}")));
+        assert_eq!(many.await, Err(RegisterError::BadPlace(BadPlace { roles: 18 })));
+        let bad = a.whereis_or_register::<Echo>("n0", Begin::Well, PATIENCE).on_role("tab\t").await;
+        assert_eq!(bad, Err(RegisterError::BadRole(BadText::ControlCharacter)));
+        let found = a.whereis_or_register::<Echo>("n0", Begin::Well, PATIENCE).on_role("gpu").await;
+        assert!(found.is_ok_and(|found| !found.started));
     });
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
 use crate::id::{Address, Epoch, Kind, Life, Name, NodeName, Payload, Role, Slot};
+use crate::placement::Place;
 
 /// What a user asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +53,8 @@ pub enum WorkerSpec {
         kind: Kind,
         /// For its start, here and after every move.
         args: Payload,
+        /// On which members.
+        place: Place,
     },
     /// It runs here already; it does not move. `WorkerStarted` is not awaited.
     Attached,

@@ -1,6 +1,11 @@
 //! Where the worker of a name runs: what a strategy decides, and the strategy that follows the ring.
 
+mod candidates;
 mod ownership;
+mod place;
+
+pub use candidates::Exclusion;
+pub use place::Place;
 
 use crate::id::{Life, Slot};
 use crate::ring::Ring;

@@ -25,11 +25,13 @@ impl Machine {
                 holder.unwrap_or(arbiter)
             }
             Some((placement, _)) => {
-                let spec =
-                    WorkerSpec::Managed { kind: placement.kind.clone(), args: crate::id::Payload::empty() };
+                let spec = WorkerSpec::Managed {
+                    kind: placement.kind.clone(),
+                    args: crate::id::Payload::empty(),
+                    place: crate::placement::Place::anywhere(),
+                };
                 why.push_str(&self.excluded(&spec));
-                self.choose_host(name, &placement.kind, &BTreeSet::new())
-                    .ok_or(OwnerError::NoNodeAvailable)?
+                self.choose_host(name, &spec, &BTreeSet::new()).ok_or(OwnerError::NoNodeAvailable)?
             }
         };
         Ok(Ownership { node: self.table.node_of(life), life, slot, why })

@@ -83,7 +83,7 @@ impl Machine {
         let names: Vec<Name> = running.map(|(name, _)| name.clone()).collect();
         for name in names {
             let worker = &self.host.workers[&name];
-            if self.choose_host(&name, &worker.spec.kind(), &BTreeSet::new()).is_none() {
+            if self.choose_host(&name, &worker.spec, &BTreeSet::new()).is_none() {
                 continue; // it runs on to the end, and its wish stays
             }
             match worker.phase {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Placement, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Kind, Life, Name};
+use crate::placement::Place;
 
 /// One registration as of one epoch.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -81,10 +82,8 @@ impl Entry {
     /// About how many bytes it is on the wire.
     pub(crate) fn size(&self) -> usize {
         let spec = match &self.state {
-            State::Live { spec: WorkerSpec::Managed { kind, args }, .. } => {
-                kind.as_str().len() + args.as_slice().len()
-            }
-            State::Live { spec: WorkerSpec::Attached, .. } | State::Removed => 0,
+            State::Live { spec, .. } => spec.size(),
+            State::Removed => 0,
         };
         48 + self.name.as_str().len() + spec
     }
@@ -110,6 +109,22 @@ impl WorkerSpec {
         match self {
             Self::Managed { kind, .. } => kind.clone(),
             Self::Attached => Kind::new("attached").expect("a good kind"),
+        }
+    }
+
+    /// Where it may run; an attached worker runs where it is.
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::Managed { place, .. } => place.clone(),
+            Self::Attached => Place::anywhere(),
+        }
+    }
+
+    /// About how many bytes it is on the wire.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Managed { kind, args, place } => kind.as_str().len() + args.as_slice().len() + place.size(),
+            Self::Attached => 0,
         }
     }
 }

@@ -6,30 +6,18 @@ use alloc::vec::Vec;
 use super::desk::{Client, Matter, Starting, Step, Stop, Stopping};
 use super::entry::{Entry, State};
 use crate::event::{Event, WorkerSpec};
-use crate::id::{Dot, Kind, Life, Name, Reason};
+use crate::id::{Dot, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
-use crate::placement::Strategy;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::message::{Halt, Progress, StartOrder, StartReport, StopOrder, StopReport, Verdict};
 
 impl Machine {
-    /// Where a name of this kind should run: the strategy's choice among the members that have its code.
-    pub(crate) fn choose_host(&self, name: &Name, kind: &Kind, except: &BTreeSet<Life>) -> Option<Life> {
-        let slot = self.ring.slot_of(name);
-        let able = self.table.iter().filter(|record| record.is_in_ring() && record.kinds.contains(kind));
-        let all: Vec<(Life, u16)> = able.map(|record| (record.life, record.weight)).collect();
-        let fresh: Vec<(Life, u16)> =
-            all.iter().copied().filter(|(life, _)| !except.contains(life)).collect();
-        let candidates = if fresh.is_empty() { all } else { fresh };
-        self.strategy.host(&self.ring, slot, self.ring.owner(slot)?, &candidates)
-    }
-
     /// A new registration: chooses a host and tells it.
     pub(super) fn begin_start(&mut self, name: &Name, spec: WorkerSpec, client: Client, deadline: Instant) {
-        let kind = spec.kind();
-        let Some(host) = self.choose_host(name, &kind, &BTreeSet::new()) else {
+        let Some(host) = self.choose_host(name, &spec, &BTreeSet::new()) else {
+            let kind = spec.kind();
             let known = self.table.iter().any(|record| !record.is_down() && record.kinds.contains(&kind));
             self.answer(client, if known { Verdict::NoNodeAvailable } else { Verdict::UnknownKind });
             return;
@@ -326,7 +314,7 @@ impl Machine {
 
     fn start_elsewhere(&mut self, name: &Name, mut starting: Starting) {
         starting.tried.insert(starting.host);
-        match self.choose_host(name, &starting.spec.kind(), &starting.tried) {
+        match self.choose_host(name, &starting.spec, &starting.tried) {
             Some(host) => {
                 starting.host = host;
                 starting.epoch = self.next_epoch();

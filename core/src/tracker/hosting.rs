@@ -87,7 +87,7 @@ impl Machine {
 
     pub(super) fn order_start(&mut self, name: &Name) {
         let worker = &self.host.workers[name];
-        let crate::event::WorkerSpec::Managed { kind, args } = worker.spec.clone() else {
+        let crate::event::WorkerSpec::Managed { kind, args, .. } = worker.spec.clone() else {
             return; // an attached worker brought its own code and is never started by us
         };
         let (epoch, why) = (worker.epoch, worker.why);

@@ -37,7 +37,8 @@ impl Machine {
         else {
             return; // it was removed
         };
-        let Some(host) = self.choose_host(name, &spec.kind(), &tried) else {
+        let Some(host) = self.choose_host(name, &spec, &tried) else {
+            self.disown(dot);
             self.open(name, Step::Pausing { dot, tried: BTreeSet::new(), failures });
             let jitter = self.random.next();
             let pause = self.config.restart_elsewhere.pause(failures, jitter);
@@ -60,6 +61,14 @@ impl Machine {
             failures,
         };
         self.open(name, Step::Starting(starting));
+    }
+
+    /// Nobody can run it for now: its entry does not go on naming a holder that is gone.
+    fn disown(&mut self, dot: Dot) {
+        let entry = self.registry.entry(dot).filter(|entry| entry.is_live() && entry.holder().is_some());
+        if let Some(vacant) = entry.cloned().map(|entry| entry.later(self.next_epoch(), None)) {
+            self.write(vacant);
+        }
     }
 
     pub(crate) fn on_takeover_timer(&mut self, name: &Name) {

@@ -114,11 +114,7 @@ messages! {
 impl StartReport {
     /// About how many bytes it is on the wire.
     pub(crate) fn size(&self) -> usize {
-        let spec = match &self.spec {
-            WorkerSpec::Managed { kind, args } => kind.as_str().len() + args.as_slice().len(),
-            WorkerSpec::Attached => 0,
-        };
-        64 + self.name.as_str().len() + spec
+        64 + self.name.as_str().len() + self.spec.size()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{Address, ClaimId, Dot, Epoch, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role};
 use crate::membership::{Announced, Health, Record};
+use crate::placement::Place;
 use crate::tracker::{Entry, State};
 
 fn name() -> Name {
@@ -19,7 +20,8 @@ fn name() -> Name {
 
 fn spec() -> WorkerSpec {
     let args = Payload::new([1, 2]).expect("small");
-    WorkerSpec::Managed { kind: Kind::new("k").expect("a good kind"), args }
+    let place = Place::with([Role::new("r").expect("a good role")]).expect("one role");
+    WorkerSpec::Managed { kind: Kind::new("k").expect("a good kind"), args, place }
 }
 
 fn claim() -> ClaimId {
@@ -99,7 +101,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         (PongFor { seq: 1, subject: Life(300), heard: true }.into(), "0013 01ac0201"),
         (Digest { positions: positions(), answer: true }.into(), "0020 01ac020901"),
         (Pull { origin: Life(300), from: 4 }.into(), "0021 ac0204"),
-        (delta.into(), "0022 ac0201090a010207ac0207016e050001ac02ac020200016b02010208ac0207016e0501"),
+        (delta.into(), "0022 ac0201090a010207ac0207016e050001ac02ac020200016b02010201017208ac0207016e0501"),
         (Acked { position: 9 }.into(), "0023 09"),
         (Barrier { generation: 4, ring_hash: 5 }.into(), "0030 0405"),
         (
@@ -109,15 +111,15 @@ fn messages() -> Vec<(Message, &'static str)> {
                 starts: List(vec![report(Progress::Running)]),
             }
             .into(),
-            "0031 0401ac020901016e01ac0207ac020200016b0201020501",
+            "0031 0401ac020901016e01ac0207ac020200016b0201020101720501",
         ),
-        (wish(Wish::Register(spec())), "0040 ac0202016e0000016b0201028827"),
+        (wish(Wish::Register(spec())), "0040 ac0202016e0000016b0201020101728827"),
         (wish(Wish::Register(WorkerSpec::Attached)), "0040 ac0202016e00018827"),
         (wish(Wish::Unregister), "0040 ac0202016e018827"),
         (wish(Wish::Locate), "0040 ac0202016e028827"),
         (
             reply(Verdict::Registered { origin: Life(300), seq: 7, entry: live() }),
-            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b020102",
+            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b020102010172",
         ),
         (reply(Verdict::Taken(registration())), "0041 ac0202010161ac0205016b00"),
         (reply(Verdict::UnknownKind), "0041 ac020202"),
@@ -135,14 +137,14 @@ fn messages() -> Vec<(Message, &'static str)> {
         (reply(Verdict::TooLate), "0041 ac02020b"),
         (
             StartOrder { name: name(), dot: None, claim: claim(), spec: spec(), epoch: Epoch(5) }.into(),
-            "0042 016e00ac020200016b02010205",
+            "0042 016e00ac020200016b02010201017205",
         ),
-        (report(Progress::Starting).into(), "0043 016e01ac0207ac020200016b0201020500"),
+        (report(Progress::Starting).into(), "0043 016e01ac0207ac020200016b0201020101720500"),
         (
             report(Progress::Failed(Reason::new("why"))).into(),
-            "0043 016e01ac0207ac020200016b020102050203776879",
+            "0043 016e01ac0207ac020200016b020102010172050203776879",
         ),
-        (report(Progress::Refused).into(), "0043 016e01ac0207ac020200016b0201020503"),
+        (report(Progress::Refused).into(), "0043 016e01ac0207ac020200016b0201020101720503"),
         (stop(Halt::Unregistered), "0044 016e01ac02070500"),
         (stop(Halt::Cancelled), "0044 016e01ac02070501"),
         (stop(Halt::Superseded), "0044 016e01ac02070502"),

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use skep_core::event::{Reply, Request, WorkerSpec};
-use skep_core::id::{CallId, Epoch, Kind, Name, Payload};
+use skep_core::id::{CallId, Epoch, Kind, Name, Payload, Role};
+use skep_core::placement::Place;
 use skep_core::{Input, Instant};
 
 use crate::oracle::Answer;
 use crate::process::Running;
+use crate::sweep::Planned;
 use crate::world::{Happening, ProcessId, World};
 
 /// A process that has just gone on, or whose clock leapt, sees deadlines late.
@@ -18,7 +20,14 @@ pub fn name(text: &str) -> Name {
 }
 
 pub fn managed(kind: &str) -> WorkerSpec {
-    WorkerSpec::Managed { kind: Kind::new(kind).expect("a good kind"), args: Payload::empty() }
+    on_roles(kind, &[])
+}
+
+/// The same, but only on members with these roles.
+pub fn on_roles(kind: &str, roles: &[&str]) -> WorkerSpec {
+    let roles = roles.iter().map(|role| Role::new(role).expect("a good role"));
+    let place = Place::with(roles).expect("a few roles");
+    WorkerSpec::Managed { kind: Kind::new(kind).expect("a good kind"), args: Payload::empty(), place }
 }
 
 impl World {
@@ -103,12 +112,12 @@ impl World {
         let (number, timeout) =
             (self.random.below(self.plan.names), self.random.skewed(Duration::from_secs(6)));
         let timeout = timeout.max(Duration::from_millis(1));
-        let (name, kind, may_attach, may_remove) = self.plan.name(number);
+        let Planned { name, kind, roles, may_attach, may_remove } = self.plan.name(number);
         let request = match self.random.below(100) {
             0..45 if may_attach && self.random.percent(70) => {
                 Request::Register { name, worker: WorkerSpec::Attached }
             }
-            0..45 => Request::Register { name, worker: managed(kind) },
+            0..45 => Request::Register { name, worker: on_roles(kind, roles) },
             45..65 if may_remove => Request::Unregister { name },
             45..88 => Request::Locate { name },
             88..93 => Request::Owner { name },

@@ -80,6 +80,12 @@ impl Fault {
     ];
 }
 
+/// What some nodes offer and some names ask for.
+pub mod role {
+    pub const GPU: &str = "gpu";
+    pub const SSD: &str = "ssd";
+}
+
 /// Which sorts of workers there are; their kind says how they behave.
 pub mod kind {
     /// Starts and stops at once.

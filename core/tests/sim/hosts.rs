@@ -49,8 +49,12 @@ pub fn kind_config(kind: &Kind) -> KindConfig {
 impl World {
     /// The machine orders a start.
     pub fn start_worker(&mut self, process: ProcessId, name: Name, epoch: Epoch, kind: Kind) {
-        if !self.sites[self[process].site.0].kinds.contains(&kind) {
-            self.violate(format!("{} starts {name} of kind {kind}, for which it has no code", self[process]));
+        let place = self.oracle.place_of(&name);
+        if !self.may_run(self[process].site, &kind, &place) {
+            self.violate(format!(
+                "{} starts {name} of kind {kind} and {place:?}, for which it lacks code or a role",
+                self[process]
+            ));
         }
         self.check_start(process, &name, epoch);
         let pause = match kind.as_str() {

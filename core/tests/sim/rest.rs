@@ -195,10 +195,11 @@ impl World {
             return None; // a copy that cannot be stopped runs on
         }
         let Some(holder) = placement.holder else {
+            let place = self.oracle.place_of(name);
             let can_run = self
                 .all_running()
                 .into_iter()
-                .any(|process| self.sites[self[process].site.0].kinds.contains(&placement.kind));
+                .any(|process| self.may_run(self[process].site, &placement.kind, &place));
             return (can_run || !copies.is_empty())
                 .then(|| format!("{name} has no holder, {} could run it, copies {copies:?}", can_run));
         };

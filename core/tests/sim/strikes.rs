@@ -185,8 +185,10 @@ impl World {
         }
         let original = &self.sites[self[victim].site.0];
         let (name, kinds) = (original.name.clone(), original.kinds.clone());
+        let (roles, weight) = (original.roles.clone(), original.weight);
         let twin = self.site(name.as_str(), &[]);
-        self.sites[twin.0].kinds = kinds;
+        let site = &mut self.sites[twin.0];
+        (site.kinds, site.roles, site.weight) = (kinds, roles, weight);
         self.after(Duration::ZERO, Happening::Boot(twin));
     }
 

@@ -9,7 +9,7 @@ use skep_core::id::{Address, Name};
 use skep_core::mutant::Mutant;
 
 use crate::calls::{managed, name};
-use crate::faults::{Fault, kind};
+use crate::faults::{Fault, kind, role};
 use crate::random::Random;
 use crate::world::{Happening, ProcessId, Settings, SiteId, Violation, World};
 
@@ -28,6 +28,8 @@ pub struct Plan {
     pub rare_percent: usize,
     /// What kinds of workers they have.
     pub kinds: Vec<&'static str>,
+    /// What each site offers; sites beyond them offer nothing, and weigh 1.
+    pub offers: Vec<Offer>,
     /// Sites that are not a twin's.
     pub sites: usize,
     /// How long the trouble lasts.
@@ -36,6 +38,22 @@ pub struct Plan {
     pub boots_within: Duration,
     /// Cuts stay for a while after all other trouble has ended.
     pub lingers: bool,
+}
+
+/// What a site offers besides its kinds.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    pub roles: Vec<&'static str>,
+    pub weight: u16,
+}
+
+/// A name of a run.
+pub struct Planned {
+    pub name: Name,
+    pub kind: &'static str,
+    pub roles: &'static [&'static str],
+    pub may_attach: bool,
+    pub may_remove: bool,
 }
 
 /// What a run came to.
@@ -47,10 +65,16 @@ pub struct Outcome {
 }
 
 impl Plan {
-    /// The how-manieth name: what it is called, its kind, whether it may be attached, whether it is ever removed.
-    pub fn name(&self, number: usize) -> (Name, &'static str, bool, bool) {
+    /// The how-manieth name.
+    pub fn name(&self, number: usize) -> Planned {
         let kind = self.kinds[number % self.kinds.len()];
-        (name(&format!("{kind}-{number}")), kind, number % 5 == 4, !number.is_multiple_of(3))
+        let roles: &[&str] = match number % 8 {
+            1 | 5 if !self.offers.is_empty() => &[role::GPU],
+            2 if !self.offers.is_empty() => &[role::SSD, role::GPU],
+            _ => &[],
+        };
+        let (may_attach, may_remove) = (number % 5 == 4, !number.is_multiple_of(3));
+        Planned { name: name(&format!("{kind}-{number}")), kind, roles, may_attach, may_remove }
     }
 }
 
@@ -113,6 +137,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
         2 => vec![kind::RARE],
         _ => kind::USUAL.to_vec(),
     };
+    let offers = offers(seed);
     // few names and many callers meet in the middle of things
     let is_hot = random.percent(30);
     let plan = Plan {
@@ -122,6 +147,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
         names: if is_hot { 1 + random.below(4) } else { 3 + random.below(28) },
         rare_percent: [10, 30, 70][random.below(3)],
         kinds,
+        offers,
         sites: if mood == Mood::Corrected { 4 + random.below(4) } else { 2 + random.below(6) },
         lasts,
         boots_within: if random.percent(50) { millis(2) } else { millis(1500) },
@@ -130,6 +156,19 @@ fn draw(seed: u64) -> (Settings, Plan) {
     let innocents = mood != Mood::Harsh;
     let spaced = mood == Mood::Spaced;
     (Settings { seed, words: false, mutant: None, latency, detection, strict, innocents, spaced }, plan)
+}
+
+/// In a third of all runs nodes differ in roles and weights. Drawn apart, so that the other runs stay what they are.
+fn offers(seed: u64) -> Vec<Offer> {
+    let mut random = Random::new(seed ^ 0x0ffe5);
+    if !random.percent(33) {
+        return Vec::new();
+    }
+    let mut offer = || {
+        let roles = [role::GPU, role::SSD].into_iter().filter(|_| random.percent(60)).collect();
+        Offer { roles, weight: [1, 1, 2, 3, 10, 200][random.below(6)] }
+    };
+    (0..8).map(|_| offer()).collect()
 }
 
 /// Runs a seed.
@@ -161,6 +200,9 @@ impl World {
                 kinds.push(kind::RARE);
             }
             let site = self.site(&format!("{}", char::from(b'a' + number as u8)), &kinds);
+            if let Some(Offer { roles, weight }) = self.plan.offers.get(number).cloned() {
+                self.offer(site, &roles, weight);
+            }
             let pause = self.random.between(Duration::ZERO, self.plan.boots_within);
             self.after(pause, Happening::Boot(site));
         }

@@ -5,8 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use skep_core::event::Input;
-use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, Name, NodeName};
+use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, Name, NodeName, Role};
 use skep_core::mutant::Mutant;
+use skep_core::placement::Place;
 use skep_core::{Config, Instant};
 
 use crate::network::{DialId, LinkNumber, Network, Side};
@@ -20,6 +21,8 @@ pub struct Site {
     pub name: NodeName,
     pub address: Address,
     pub kinds: Vec<Kind>,
+    pub roles: Vec<Role>,
+    pub weight: u16,
     /// The process that lives here now, or lived here last.
     pub process: Option<ProcessId>,
     /// Without power, nothing answers, not even a kernel.
@@ -192,11 +195,26 @@ impl World {
             name: NodeName::new(name).expect("a good name"),
             address: Address::new(address).expect("a good address"),
             kinds: kinds.iter().map(|kind| Kind::new(kind).expect("a good kind")).collect(),
+            roles: Vec::new(),
+            weight: 1,
             process: None,
             has_power: true,
             lives: 0,
         });
         SiteId(self.sites.len() - 1)
+    }
+
+    /// What a node at this site offers besides its kinds.
+    pub fn offer(&mut self, site: SiteId, roles: &[&str], weight: u16) {
+        let site = &mut self.sites[site.0];
+        site.roles = roles.iter().map(|role| Role::new(role).expect("a good role")).collect();
+        site.weight = weight;
+    }
+
+    /// Whether a node at this site may run such a worker.
+    pub fn may_run(&self, site: SiteId, kind: &Kind, place: &Place) -> bool {
+        let site = &self.sites[site.0];
+        site.kinds.contains(kind) && place.roles().iter().all(|role| site.roles.contains(role))
     }
 
     pub fn after(&mut self, pause: Duration, happening: Happening) {
@@ -299,10 +317,12 @@ impl World {
         while used.contains(&life) {
             life.0 += 1;
         }
-        let Site { name, address, kinds, .. } = &self.sites[site.0];
+        let Site { name, address, kinds, roles, weight, .. } = &self.sites[site.0];
         let cluster = ClusterName::new("sim").expect("a good name");
         let mut config = Config::new(cluster, name.clone(), life, address.clone());
         config.kinds = kinds.iter().map(crate::hosts::kind_config).collect();
+        config.roles = roles.clone();
+        config.weight = *weight;
         config.seed = self.random.next();
         config.epoch_floor_ms = micros / 1000;
         config.slot_bits = 8;

@@ -19,7 +19,7 @@ use crate::mail::Mail;
 use crate::status::Ending;
 
 pub use looking::Registered;
-pub use registering::Found;
+pub use registering::{Found, Registering};
 pub(crate) use shared::Shared;
 
 use shared::Hold;
@@ -187,10 +187,14 @@ impl Node {
     }
 
     async fn ask(&self, request: Request, timeout: Duration) -> Option<Reply> {
+        self.post(request, timeout).await.ok()
+    }
+
+    fn post(&self, request: Request, timeout: Duration) -> oneshot::Receiver<Reply> {
         let deadline = self.shared.platform.now() + timeout;
         let (reply, answer) = oneshot::channel();
         self.shared.inbox.post(Mail::Ask { request, deadline, reply });
-        answer.await.ok()
+        answer
     }
 }
 

@@ -1,12 +1,18 @@
 //! Claiming names and freeing them.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 use skep_core::error::{RegisterError, UnregisterError};
 use skep_core::event::{Registration, Reply, Request, WorkerSpec};
-use skep_core::id::{Kind, Name, Payload};
+use skep_core::id::{Kind, Name, Payload, Role};
+use skep_core::placement::Place;
 
 use super::Node;
 use crate::mail::{Guest, Mail};
@@ -21,6 +27,37 @@ pub struct Found {
     pub started: bool,
 }
 
+/// A registration, asked for when it is first polled. What it should ask for besides is said before that:
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use skep::{Failure, Node, Worker};
+/// # async fn example<Training: Worker<Args = u64>>(node: &Node) -> Result<(), Failure> {
+/// node.register::<Training>("model-7", 7, Duration::from_secs(5)).on_role("gpu").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is registered unless it is awaited"]
+pub struct Registering<T = Registration> {
+    node: Node,
+    timeout: Duration,
+    step: Step,
+    /// What the caller makes of the answer.
+    answer: fn(Result<Registration, RegisterError>) -> Result<T, RegisterError>,
+}
+
+enum Step {
+    Wanted(Result<Wanted, RegisterError>),
+    Asked(oneshot::Receiver<Reply>),
+}
+
+struct Wanted {
+    name: Name,
+    kind: Kind,
+    args: Payload,
+    roles: Vec<Role>,
+}
+
 impl Node {
     /// Registers a worker: some node that has its kind starts it, and every other one after that if it must.
     /// Returns when it runs and, where there is another node that is up, one of these knows of it too.
@@ -28,33 +65,29 @@ impl Node {
     /// # Errors
     /// [`RegisterError::AlreadyRegistered`] with the holder, from whichever node is asked: nothing was started.
     /// The others say in their own words what was wrong.
-    pub async fn register<W: Worker>(
+    pub fn register<W: Worker>(
         &self,
         name: impl AsRef<str>,
         args: W::Args,
         timeout: Duration,
-    ) -> Result<Registration, RegisterError> {
-        self.register_raw(name, W::KIND, encode::<W>(&args)?, timeout).await
+    ) -> Registering {
+        let step = wanted(name, W::KIND, encode::<W>(&args));
+        Registering { node: self.clone(), timeout, step, answer: |answer| answer }
     }
 
     /// As [`Node::register`], for a kind that is known by its name only, with encoded arguments.
     ///
     /// # Errors
     /// As [`Node::register`].
-    pub async fn register_raw(
+    pub fn register_raw(
         &self,
         name: impl AsRef<str>,
         kind: &str,
         args: Payload,
         timeout: Duration,
-    ) -> Result<Registration, RegisterError> {
-        let name = Name::new(name).map_err(RegisterError::BadName)?;
-        let kind = Kind::new(kind).map_err(|_| RegisterError::UnknownKind)?;
-        let request = Request::Register { name, worker: WorkerSpec::Managed { kind, args } };
-        match self.ask(request, timeout).await {
-            Some(Reply::Registered(result)) => result,
-            Some(_) | None => Err(RegisterError::Leaving),
-        }
+    ) -> Registering {
+        let step = wanted(name, kind, Ok(args));
+        Registering { node: self.clone(), timeout, step, answer: |answer| answer }
     }
 
     /// Where the name runs; it is registered first if nobody has it. The name's arbiter decides, so that only one
@@ -62,33 +95,29 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::register`], but for [`RegisterError::AlreadyRegistered`].
-    pub async fn whereis_or_register<W: Worker>(
+    pub fn whereis_or_register<W: Worker>(
         &self,
         name: impl AsRef<str>,
         args: W::Args,
         timeout: Duration,
-    ) -> Result<Found, RegisterError> {
-        self.whereis_or_register_raw(name, W::KIND, encode::<W>(&args)?, timeout).await
+    ) -> Registering<Found> {
+        let step = wanted(name, W::KIND, encode::<W>(&args));
+        Registering { node: self.clone(), timeout, step, answer: found }
     }
 
     /// As [`Node::whereis_or_register`], for a kind that is known by its name only, with encoded arguments.
     ///
     /// # Errors
     /// As [`Node::whereis_or_register`].
-    pub async fn whereis_or_register_raw(
+    pub fn whereis_or_register_raw(
         &self,
         name: impl AsRef<str>,
         kind: &str,
         args: Payload,
         timeout: Duration,
-    ) -> Result<Found, RegisterError> {
-        match self.register_raw(name, kind, args, timeout).await {
-            Ok(registration) => Ok(Found { registration, started: true }),
-            Err(RegisterError::AlreadyRegistered { holder }) => {
-                Ok(Found { registration: holder, started: false })
-            }
-            Err(error) => Err(error),
-        }
+    ) -> Registering<Found> {
+        let step = wanted(name, kind, Ok(args));
+        Registering { node: self.clone(), timeout, step, answer: found }
     }
 
     /// Registers a task that runs already: messages of the tuple `S` arrive at what this returns. It does not move,
@@ -121,6 +150,79 @@ impl Node {
             Some(Reply::Unregistered(result)) => result,
             Some(_) | None => Err(UnregisterError::Leaving),
         }
+    }
+}
+
+impl<T> Registering<T> {
+    /// Only on nodes with this role, now and whenever the worker moves; asked for several times, only on nodes that
+    /// have them all. Without such a node the answer is [`RegisterError::NoNodeAvailable`]; a name that loses its
+    /// last one waits for the next.
+    pub fn on_role(mut self, role: impl AsRef<str>) -> Self {
+        if let Step::Wanted(Ok(wanted)) = &mut self.step {
+            match Role::new(role) {
+                Ok(role) => wanted.roles.push(role),
+                Err(fault) => self.step = Step::Wanted(Err(RegisterError::BadRole(fault))),
+            }
+        }
+        self
+    }
+}
+
+impl<T> Future for Registering<T> {
+    type Output = Result<T, RegisterError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Step::Wanted(wanted) = &mut self.step {
+            // Polled again after its end it says so once more, as a channel does whose sender is gone.
+            let request = std::mem::replace(wanted, Err(RegisterError::Leaving)).and_then(Wanted::request);
+            match request {
+                Ok(request) => self.step = Step::Asked(self.node.post(request, self.timeout)),
+                Err(mistake) => return Poll::Ready((self.answer)(Err(mistake))),
+            }
+        }
+        let Step::Asked(reply) = &mut self.step else { unreachable!("it was just asked for") };
+        let result = match ready!(reply.poll_unpin(context)) {
+            Ok(Reply::Registered(result)) => result,
+            Ok(_) | Err(oneshot::Canceled) => Err(RegisterError::Leaving),
+        };
+        self.step = Step::Wanted(Err(RegisterError::Leaving));
+        Poll::Ready((self.answer)(result))
+    }
+}
+
+impl<T> fmt::Debug for Registering<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registering").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl Wanted {
+    fn request(self) -> Result<Request, RegisterError> {
+        let Self { name, kind, args, roles } = self;
+        let place = Place::with(roles).map_err(RegisterError::BadPlace)?;
+        Ok(Request::Register { name, worker: WorkerSpec::Managed { kind, args, place } })
+    }
+}
+
+fn wanted(name: impl AsRef<str>, kind: &str, args: Result<Payload, RegisterError>) -> Step {
+    let wanted = || {
+        Ok(Wanted {
+            name: Name::new(name).map_err(RegisterError::BadName)?,
+            kind: Kind::new(kind).map_err(|_| RegisterError::UnknownKind)?,
+            args: args?,
+            roles: Vec::new(),
+        })
+    };
+    Step::Wanted(wanted())
+}
+
+fn found(answer: Result<Registration, RegisterError>) -> Result<Found, RegisterError> {
+    match answer {
+        Ok(registration) => Ok(Found { registration, started: true }),
+        Err(RegisterError::AlreadyRegistered { holder }) => {
+            Ok(Found { registration: holder, started: false })
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::id::{
 };
 use crate::machine::Machine;
 use crate::membership::{Announced, Health, Record};
+use crate::placement::Place;
 use crate::time::Instant;
 use crate::tracker::{Entry, State};
 use crate::wire::message::{
@@ -188,7 +189,7 @@ fn name(text: &str) -> Name {
 }
 
 fn managed() -> WorkerSpec {
-    WorkerSpec::Managed { kind: kind(), args: Payload::empty() }
+    WorkerSpec::Managed { kind: kind(), args: Payload::empty(), place: Place::anywhere() }
 }
 
 fn entry(dot: Dot, name: &Name, epoch: u64, holder: Life) -> Entry {

@@ -19,8 +19,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use skep_core::Instant;
-use skep_core::event::{Reply, Request};
+use skep_core::event::{Reply, Request, WorkerSpec};
 use skep_core::id::{CallId, Epoch, Name};
+use skep_core::placement::Place;
 
 use crate::world::ProcessId;
 
@@ -36,6 +37,8 @@ pub struct Oracle {
     strict: bool,
     pub copies: Copies,
     pub names: BTreeMap<Name, History>,
+    /// Where each name may run, as its last caller said.
+    places: BTreeMap<Name, Place>,
     calls: BTreeMap<CallId, Asked>,
     /// Answers that a scenario wants to read.
     pub replies: BTreeMap<CallId, Reply>,
@@ -79,6 +82,7 @@ impl Oracle {
             strict,
             copies: Copies::default(),
             names: BTreeMap::new(),
+            places: BTreeMap::new(),
             calls: BTreeMap::new(),
             replies: BTreeMap::new(),
             disturbed: Instant::ZERO,
@@ -147,8 +151,11 @@ impl Oracle {
         request: &Request,
         answer: Answer,
     ) {
-        if let Request::Register { name, .. } = request {
+        if let Request::Register { name, worker } = request {
             self.copies.wished(name);
+            if let WorkerSpec::Managed { place, .. } = worker {
+                self.places.insert(name.clone(), place.clone());
+            }
         }
         if let Some(name) = subject(request) {
             let history = self.names.entry(name.clone()).or_default();
@@ -159,6 +166,11 @@ impl Oracle {
             }
         }
         self.calls.insert(call, Asked { process, since: now, request: request.clone(), answer });
+    }
+
+    /// Where a name may run.
+    pub fn place_of(&self, name: &Name) -> Place {
+        self.places.get(name).cloned().unwrap_or_default()
     }
 
     /// The node of the caller crashed: the call may have its effect, or not.

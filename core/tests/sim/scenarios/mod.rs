@@ -4,6 +4,7 @@ mod by_bytes;
 mod detection;
 mod formation;
 mod leaving;
+mod placement;
 mod registration;
 
 use std::time::Duration;
@@ -47,6 +48,9 @@ scenarios! {
     leaving::a_node_that_leaves_loses_nothing_and_is_counted_as_left,
     leaving::rolling_restarts_lose_no_name,
     leaving::from_one_to_five_to_one_loses_no_name,
+    placement::a_name_that_asks_for_roles_runs_only_on_members_that_have_them_all,
+    placement::a_rolling_upgrade_adds_a_kind_and_loses_no_name_of_it,
+    placement::names_come_in_proportion_to_weights,
     registration::the_scene_two_nodes_one_worker_a_kill_a_takeover,
     registration::of_two_claims_at_once_one_wins_and_the_other_hears_who,
     registration::a_thousand_names_survive_a_kill_right_after_their_acknowledgement,

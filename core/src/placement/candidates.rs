@@ -1,0 +1,73 @@
+//! Which members may run a worker, and what keeps the others from it.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::Strategy;
+use crate::event::WorkerSpec;
+use crate::id::{Life, Name, Role};
+use crate::machine::Machine;
+use crate::membership::Record;
+use crate::mutant::Mutant;
+
+/// Why a member is no candidate for a worker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Exclusion {
+    /// It is not up yet.
+    Joining,
+    /// It gives its workers away.
+    Leaving,
+    /// It is counted down.
+    Down,
+    /// It has no code for the kind.
+    NoKind,
+    /// It lacks this role.
+    NoRole(Role),
+}
+
+impl Record {
+    /// What keeps this member from running such a worker; `None` if it may.
+    pub(crate) fn exclusion(&self, spec: &WorkerSpec) -> Option<Exclusion> {
+        use crate::event::Status;
+        match self.status() {
+            Status::Down => return Some(Exclusion::Down),
+            Status::Joining => return Some(Exclusion::Joining),
+            Status::Leaving => return Some(Exclusion::Leaving),
+            Status::Up | Status::Suspect => {}
+        }
+        if !self.kinds.contains(&spec.kind()) {
+            return Some(Exclusion::NoKind);
+        }
+        let lacks = |role: &&Role| !self.roles.contains(role);
+        spec.place().roles().iter().find(lacks).map(|role| Exclusion::NoRole(role.clone()))
+    }
+}
+
+impl Machine {
+    /// The members that may run such a worker, with their weights, by rising life.
+    pub(super) fn candidates(&self, spec: &WorkerSpec) -> Vec<(Life, u16)> {
+        let allowed = |record: &&Record| match record.exclusion(spec) {
+            None => true,
+            Some(Exclusion::NoRole(_)) => self.broken(Mutant::RolesIgnored),
+            Some(_) => false,
+        };
+        self.table.iter().filter(allowed).map(|record| (record.life, record.weight)).collect()
+    }
+
+    /// Where a name should run: the strategy's choice among the members that may run it, if possible among those
+    /// that are not in `except`. This alone answers that question.
+    pub(crate) fn choose_host(
+        &self,
+        name: &Name,
+        spec: &WorkerSpec,
+        except: &BTreeSet<Life>,
+    ) -> Option<Life> {
+        let slot = self.ring.slot_of(name);
+        let all = self.candidates(spec);
+        let fresh: Vec<(Life, u16)> =
+            all.iter().copied().filter(|(life, _)| !except.contains(life)).collect();
+        let candidates = if fresh.is_empty() { all } else { fresh };
+        self.strategy.host(&self.ring, slot, self.ring.owner(slot)?, &candidates)
+    }
+}
