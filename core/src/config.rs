@@ -43,6 +43,12 @@ pub struct Config {
     pub retry_after: Duration,
     /// Every pair of linked members compares its positions at least this often, in turn.
     pub digest_interval: Duration,
+    /// A life that has been down for so long is forgotten: its record goes, and what it wrote goes on in the logs of
+    /// others. Until then the record of each removal is kept, in case it was only unreachable and comes back. One
+    /// that comes back later is a stranger: the smaller of the two sides takes new lives and stops its workers.
+    /// So it must be longer than any cut that workers should survive on both sides, and short enough that
+    /// `max_members` is more than the starts of nodes within it.
+    pub forget_after: Duration,
     /// Pauses between dials of one address.
     pub redial: Backoff,
     /// Pauses between attempts to start a taken-over worker whose start fails.
@@ -52,7 +58,7 @@ pub struct Config {
     /// How long a handed-out start may take before its grant is cancelled (registrations end with their
     /// caller's deadline instead).
     pub start_timeout: Duration,
-    /// At most this many members, down ones included.
+    /// At most this many members, down ones that are not forgotten included.
     pub max_members: usize,
     /// At most this many addresses from discovery and members together.
     pub max_addresses: usize,
@@ -141,6 +147,7 @@ impl Config {
             sync_stall: Duration::from_secs(1),
             retry_after: Duration::from_millis(250),
             digest_interval: Duration::from_secs(1),
+            forget_after: Duration::from_secs(3600),
             redial: Backoff { min: Duration::from_millis(2), max: Duration::from_secs(5) },
             restart_elsewhere: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(30) },
             stop_grace: Duration::from_secs(5),
@@ -171,6 +178,7 @@ impl Config {
             ("sync_stall", self.sync_stall),
             ("retry_after", self.retry_after),
             ("digest_interval", self.digest_interval),
+            ("forget_after", self.forget_after),
             ("redial.min", self.redial.min),
             ("restart_elsewhere.min", self.restart_elsewhere.min),
             ("start_timeout", self.start_timeout),

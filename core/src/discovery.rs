@@ -43,6 +43,12 @@ impl Book {
         Self { targets: BTreeMap::new(), backoff, max }
     }
 
+    /// How many addresses it holds.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
     /// Takes what a source said.
     pub(crate) fn observe(&mut self, source: &Source, observation: Observation, now: Instant) {
         match observation {

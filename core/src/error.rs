@@ -1,12 +1,13 @@
 //! What can be wrong, by whose fault: one small enum for each operation.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Registration;
-use crate::id::{Address, Kind, NodeName, Reason};
+use crate::event::{Registration, WorkerSpec};
+use crate::id::{Address, Kind, Name, NodeName, Reason};
 use crate::placement::Place;
 
 /// Text or bytes that no name, kind or address may be.
@@ -271,6 +272,8 @@ pub enum Refusal {
     Malformed,
     /// It did not send what the handshake asks for in time.
     Stalled,
+    /// It was forgotten while it could not be reached; it must take a new life.
+    Forgotten,
 }
 
 impl fmt::Display for Refusal {
@@ -287,6 +290,7 @@ impl fmt::Display for Refusal {
             Self::Left => f.write_str("the node has left the cluster"),
             Self::Malformed => f.write_str("it sent what no correct peer sends"),
             Self::Stalled => f.write_str("it did not finish the handshake in time"),
+            Self::Forgotten => f.write_str("it was forgotten while it could not be reached"),
         }
     }
 }
@@ -359,6 +363,11 @@ pub enum RetireReason {
     TagClash,
     /// We left.
     Left,
+    /// The other, larger side of a cut has forgotten us: take a new life, once nothing runs under this one.
+    Forgotten {
+        /// Names that were registered here since, to be claimed again.
+        again: Vec<(Name, WorkerSpec)>,
+    },
 }
 
 macro_rules! errors {

@@ -82,6 +82,16 @@ mutants! {
     RolesIgnored,
     /// The attached names of a dead life stay registered.
     AttachedOutliveTheirNode,
+    /// What a life wrote does not go on in other logs, and so it is never forgotten.
+    NothingHandedOn,
+    /// A name that nobody can run keeps a holder who is forgotten.
+    HolderForgotten,
+    /// The record of a forgotten life is taken again from who still lists it.
+    ForgottenReturn,
+    /// Whose life was forgotten is let in again, with all that it knows.
+    EstrangedLetIn,
+    /// What was registered on the side that begins anew is not claimed again.
+    NotClaimedAgain,
 }
 
 impl Config {

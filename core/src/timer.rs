@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Inquiry(Life),
     /// We asked this subject, by the ping of this number, on behalf of another, who wants an answer now.
     Errand(Life, u64),
+    /// A life that is down is to be forgotten, or one that was, no longer listed as such.
+    Forget(Life),
     /// Compare positions with the next linked member.
     Digest,
     /// Dial what is due.
@@ -55,6 +57,12 @@ impl Timers {
 
     pub(crate) fn cancel(&mut self, at: Instant, timer: Timer) {
         self.0.remove(&(at, timer));
+    }
+
+    /// How many are set.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {

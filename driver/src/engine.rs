@@ -216,6 +216,13 @@ impl<D: Dialer> Engine<D> {
                     RetireReason::NameInUse { address, .. } => return Some(Ending::NameInUse { address }),
                     RetireReason::TagClash if !self.host.is_empty() => return Some(Ending::TagClash),
                     RetireReason::TagClash => self.take_new_life(),
+                    RetireReason::Forgotten { .. } if !self.host.is_empty() => {
+                        return Some(Ending::Forgotten);
+                    }
+                    RetireReason::Forgotten { again } => {
+                        self.take_new_life();
+                        self.claim_again(again);
+                    }
                     other => {
                         debug!(target: "skep", reason = ?other, "retired for a reason of a newer core");
                         return Some(Ending::Broken);
@@ -332,6 +339,16 @@ impl<D: Dialer> Engine<D> {
             self.machine.handle(now, Input::Call { call: *call, deadline, request });
         }
         self.shared.status.change(|state| state.life = life); // sources announce it, and say again what they see
+    }
+
+    /// What the other side of a cut never heard of is registered there. A name that it has given away since is its own.
+    fn claim_again(&mut self, again: Vec<(Name, WorkerSpec)>) {
+        let deadline = self.shared.platform.now() + self.config.start_timeout;
+        for (name, worker) in again {
+            let request = Request::Register { name, worker };
+            let input = self.ask(Asked { request, deadline, answer: Answer::ToNobody });
+            self.handle(input);
+        }
     }
 
     fn close_links(&mut self) -> Vec<Link> {

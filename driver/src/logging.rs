@@ -84,6 +84,10 @@ pub(crate) fn retired(me: &NodeName, reason: &RetireReason) {
         RetireReason::TagClash => {
             debug!(target: "skep", node = %me, "this life's tag is a member's: taking a new life")
         }
+        RetireReason::Forgotten { again } => {
+            let names = again.len();
+            warn!(target: "skep", node = %me, names, "{me} was cut off for so long that the others forgot it: it begins anew");
+        }
         RetireReason::Left => info!(target: "skep", node = %me, "{me} has left"),
         other => error!(target: "skep", node = %me, reason = ?other, "retired for a reason of a newer core"),
     }

@@ -20,6 +20,9 @@ pub enum Ending {
     },
     /// Its life had the tag of another member's and could not be changed, as workers ran already. Start it again.
     TagClash,
+    /// It was cut off for so long that the others forgot it, and a worker that cannot be stopped kept it from beginning
+    /// anew. Start it again.
+    Forgotten,
     /// A bug of ours, told in the log: the engine has stopped, and with it all workers of this node.
     Broken,
 }
@@ -30,6 +33,7 @@ impl fmt::Display for Ending {
             Self::Left => f.write_str("the node has left its cluster"),
             Self::NameInUse { address } => write!(f, "the node's name is in use by a live node at {address}"),
             Self::TagClash => f.write_str("the node's life clashes with another member's"),
+            Self::Forgotten => f.write_str("the node was forgotten by the larger side of a cut"),
             Self::Broken => f.write_str("the node ended by a bug in skep"),
         }
     }

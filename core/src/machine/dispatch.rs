@@ -116,8 +116,10 @@ impl Machine {
             Message::Goodbye(goodbye) => self.on_goodbye(id, goodbye.refusal),
             Message::Greet(greet) if serves => self.on_greet(id, *greet),
             Message::Greet(greet) => self.keep_early(id, greet),
+            Message::Estranged(theirs) => self.on_estranged(id, &theirs.up),
             _ if !serves => {} // parked: it will greet again
             Message::Records(records) => self.merge_records(records.records),
+            Message::Forgotten(forgotten) => self.on_forgotten(id, &forgotten.lives),
             Message::Ping(ping) => self.on_ping(id, *ping),
             Message::Pong(pong) => self.on_pong(id, *pong),
             Message::Digest(digest) => self.on_digest(id, *digest),
@@ -154,6 +156,8 @@ impl Machine {
             Message::Greet(_)
             | Message::Goodbye(_)
             | Message::Records(_)
+            | Message::Forgotten(_)
+            | Message::Estranged(_)
             | Message::Ping(_)
             | Message::Pong(_)
             | Message::Digest(_)

@@ -1,6 +1,8 @@
 //! The one machine: its fields, and the way from an input to its outputs.
 
 mod dispatch;
+#[cfg(feature = "mutants")]
+mod holdings;
 #[cfg(test)]
 mod letters;
 mod send;
@@ -13,7 +15,7 @@ use crate::discovery::Book;
 use crate::error::{ConfigError, RetireReason};
 use crate::event::{Counters, Event, Input, Output, Status};
 use crate::id::{Life, Name, Revision};
-use crate::membership::{Announced, Detector, Health, Links, Record, Table};
+use crate::membership::{Announced, Departed, Detector, Health, Links, Record, Table};
 use crate::mutant::Mutant;
 use crate::placement::RingStrategy;
 use crate::random::Random;
@@ -40,6 +42,7 @@ pub struct Machine {
     // membership
     pub(crate) table: Table,
     pub(crate) seen: BTreeMap<Life, Status>,
+    pub(crate) departed: Departed,
     pub(crate) links: Links,
     pub(crate) detector: Detector,
     pub(crate) book: Book,
@@ -109,6 +112,7 @@ impl Machine {
             retired: false,
             table: Table::new(mine, config.max_members),
             seen: BTreeMap::new(),
+            departed: Departed::default(),
             links: Links::new(me),
             detector: Detector::default(),
             book: Book::new(config.redial, config.max_addresses),
@@ -214,6 +218,7 @@ impl Machine {
                 Timer::Suspicion(life) => self.on_suspicion_timer(life),
                 Timer::Inquiry(life) => self.on_inquiry_timer(life),
                 Timer::Errand(life, ping) => self.on_errand_timer(life, ping),
+                Timer::Forget(life) => self.on_forget_timer(life),
                 Timer::Digest => self.on_digest_timer(),
                 Timer::Dial => {
                     self.dial_timer = None;

@@ -64,6 +64,9 @@ impl Machine {
             self.book.belongs_to(&record.address, life, self.now + wait);
             self.dial_again = true;
         }
+        if before == Some(Status::Down) {
+            self.keep_in_mind(life);
+        }
         let was_in_ring = matches!(before, Some(Status::Up | Status::Suspect));
         match status {
             Status::Joining => {}
@@ -104,6 +107,7 @@ impl Machine {
         if life == self.me {
             return; // we left; a rumour of our death would have been refuted
         }
+        self.forget_later(record);
         let evidence = record.evidence().expect("a member that is down is down for a reason");
         self.event(Event::MemberDown { node: node.clone(), life, evidence });
         if was_in_ring {

@@ -66,6 +66,16 @@ pub(crate) struct Errand {
 }
 
 impl Detector {
+    /// How much it holds, for `Machine::holdings`.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 3] {
+        [
+            ("members watched", self.subjects.len()),
+            ("questions of others", self.errands.len()),
+            ("doubts", self.suspects.len() + self.inquiries.len() + self.thawing.len()),
+        ]
+    }
+
     pub(crate) fn next_seq(&mut self) -> u64 {
         self.seq += 1;
         self.seq

@@ -13,7 +13,7 @@ use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::timer::Timer;
 use crate::wire::List;
-use crate::wire::message::{Greet, Records};
+use crate::wire::message::{Forgotten, Greet, Records};
 
 /// About how many bytes of records one message carries; a record has at most 150 kB.
 const PART: usize = 256 << 10;
@@ -27,7 +27,8 @@ impl Machine {
         records.sort_by_key(|record| record.life != self.me); // ours in the first part: it lets us in
         let mut parts = in_parts(records).into_iter();
         let records = List(parts.next().unwrap_or_default());
-        self.send(id, Greet { records, positions });
+        let forgotten = self.forgotten();
+        self.send(id, Greet { records, positions, forgotten });
         for records in parts {
             self.send(id, Records { records: List(records) });
         }
@@ -37,12 +38,18 @@ impl Machine {
         let Some(life) = self.links.get(id).map(|link| link.peer.life) else {
             return;
         };
+        if self.is_other_side(&greet.records, &greet.forgotten) {
+            self.claim_precedence(id);
+            return;
+        }
+        self.take_forgotten(&greet.forgotten);
         self.merge_records(greet.records);
         if self.table.of(life).is_none() {
             self.close(id, Refusal::Full);
             return;
         }
-        self.on_first_positions(id, greet.positions.into_iter().collect());
+        let positions = self.listed(greet.positions);
+        self.on_first_positions(id, positions);
     }
 
     /// The first that a peer says of its logs on a link: from here on ours is pushed to it.
@@ -68,8 +75,12 @@ impl Machine {
         self.on_contact(life);
     }
 
-    /// All records, to a peer whose table differs.
+    /// All records, to a peer whose table differs: it may list someone whom we have forgotten.
     pub(crate) fn send_all_records(&mut self, id: LinkId) {
+        let lives = self.forgotten();
+        if !lives.is_empty() {
+            self.send(id, Forgotten { lives });
+        }
         self.send_records(id, self.table.all());
     }
 

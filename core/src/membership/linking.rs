@@ -21,6 +21,8 @@ enum Verdict {
     AskAbout(Life),
     /// It is we who must not be here.
     Retire(RetireReason),
+    /// It was forgotten: one of the two sides begins anew.
+    Estranged,
 }
 
 impl Machine {
@@ -42,6 +44,7 @@ impl Machine {
             Verdict::Refuse(refusal) => self.close(id, refusal),
             Verdict::AskAbout(rival) => self.inquire(rival, Health::Replaced),
             Verdict::Retire(reason) => self.retire(reason),
+            Verdict::Estranged => self.claim_precedence(id),
         }
     }
 
@@ -60,6 +63,9 @@ impl Machine {
                 let (node, address) = (peer.node.clone(), peer.address.clone());
                 Verdict::Retire(RetireReason::NameInUse { node, address })
             };
+        }
+        if self.departed.has_forgotten(peer.life) {
+            return Verdict::Estranged;
         }
         if self.table.of(peer.life).is_none()
             && let Some(twin) = self.table.others().find(|record| record.life.tag() == peer.life.tag())
@@ -178,7 +184,7 @@ impl Machine {
     }
 
     /// There is no link to this life any more.
-    fn on_unlinked(&mut self, life: Life) {
+    pub(super) fn on_unlinked(&mut self, life: Life) {
         self.dial_again = true;
         self.fail_errands(life);
         self.witness_is_gone(life);
@@ -242,6 +248,9 @@ impl Machine {
         for record in records {
             if record.life == self.me && self.broken(Mutant::NoRefutation) {
                 continue;
+            }
+            if self.departed.has_forgotten(record.life) && !self.broken(Mutant::ForgottenReturn) {
+                continue; // whoever lists it still is told when our tables are compared
             }
             match self.table.merge(&record) {
                 Merged::Refuted => self.on_refuted(),

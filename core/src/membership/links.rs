@@ -29,6 +29,10 @@ pub(crate) struct Link {
     pub(crate) acked: u64,
     /// How far we told it to have its log.
     pub(crate) told: u64,
+    /// Up to where we told it that our log is stable.
+    pub(crate) stable: u64,
+    /// Who we said is of our side, to a peer of another one.
+    pub(crate) side: Option<Vec<Life>>,
     /// A greeting that came before the link was let in.
     pub(crate) early: Option<Box<Greet>>,
     /// Probes in a row whose hash of member records was not ours.
@@ -82,6 +86,8 @@ impl Links {
             sent: 0,
             acked: 0,
             told: 0,
+            stable: 0,
+            side: None,
             early: None,
             records_differ: 0,
             positions_differ: 0,
@@ -113,6 +119,19 @@ impl Links {
             self.serving.remove(&link.peer.life);
         }
         Some((link, served))
+    }
+
+    /// From now on this link serves nobody, and stays.
+    pub(crate) fn park(&mut self, id: LinkId) {
+        self.serving.retain(|_, serving| *serving != id);
+    }
+
+    /// This life's log is dropped here: how far it goes elsewhere does not matter any more.
+    pub(crate) fn forget(&mut self, life: Life) {
+        for link in self.links.values_mut() {
+            link.greeted.remove(&life);
+            link.theirs.as_mut().map(|theirs| theirs.remove(&life));
+        }
     }
 
     pub(crate) fn get(&self, id: LinkId) -> Option<&Link> {
@@ -164,6 +183,13 @@ impl Links {
     pub(crate) fn reaches(&self, address: &Address) -> bool {
         let dialled = |link: &Link| matches!(&link.way, Way::Dialled(to) if to == address);
         self.links.values().any(|link| link.peer.address == *address || dialled(link))
+    }
+
+    /// How much it holds, for `Machine::holdings`.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 2] {
+        let theirs = self.links.values().filter_map(|link| link.theirs.as_ref()).map(BTreeMap::len).max();
+        [("links", self.links.len()), ("positions of a peer", theirs.unwrap_or(0))]
     }
 
     pub(crate) fn len(&self) -> usize {

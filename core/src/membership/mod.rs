@@ -1,7 +1,9 @@
 //! Who is in the cluster: records and how they merge, links, joining, suspicion, death and its proof.
 
 mod change;
+mod departed;
 mod detector;
+mod estranged;
 mod evidence;
 mod greeting;
 mod linking;
@@ -10,6 +12,7 @@ mod probing;
 mod record;
 mod table;
 
+pub(crate) use departed::{Departed, Ended};
 pub(crate) use detector::Detector;
 pub(crate) use links::Links;
 pub(crate) use record::{Announced, Health, Record};

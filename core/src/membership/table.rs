@@ -7,7 +7,7 @@ use super::record::{Announced, Health, Record};
 use crate::event::{MemberView, Status};
 use crate::id::{Life, NodeName, Revision};
 
-/// The member table. Down lives stay in it, so that an old rumour of them is recognised.
+/// The member table. Down lives stay in it until they are forgotten, so that an old rumour of them is recognised.
 #[derive(Debug)]
 pub(crate) struct Table {
     me: Life,
@@ -122,6 +122,15 @@ impl Table {
         let revision = Revision(theirs.revision.0.saturating_add(1));
         self.update(self.me, |record| record.revision = revision);
         Merged::Refuted
+    }
+
+    /// A life that is down leaves the table.
+    pub(super) fn forget(&mut self, life: Life) {
+        debug_assert_ne!(life, self.me, "nobody forgets himself");
+        if let Some(record) = self.records.remove(&life) {
+            self.hash ^= record.version_hash();
+            self.changed.remove(&life);
+        }
     }
 
     /// We announce a new state of ourselves.

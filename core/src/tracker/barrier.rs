@@ -57,10 +57,26 @@ impl Gates {
         }
     }
 
+    /// This life's log is dropped: no gate waits for it any more, and no report of its starts counts.
+    pub(crate) fn forget(&mut self, life: Life) {
+        for gate in &mut self.gates {
+            for positions in gate.needed.values_mut() {
+                positions.remove(&life);
+            }
+        }
+        self.stashed.retain(|(_, host), _| *host != life);
+    }
+
     /// How many reports wait for a gate.
     #[cfg(test)]
     pub(crate) fn stashed(&self) -> usize {
         self.stashed.len()
+    }
+
+    /// How much it holds, for `Machine::holdings`.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 2] {
+        [("gates", self.gates.len() + self.stashed.len()), ("questions about the ring", self.asked.len())]
     }
 
     fn waiting(&self) -> BTreeSet<Life> {
@@ -177,7 +193,7 @@ impl Machine {
     }
 
     pub(crate) fn on_barrier_ack(&mut self, from: Life, ack: BarrierAck) {
-        let positions: BTreeMap<Life, u64> = ack.positions.into_iter().collect();
+        let positions = self.listed(ack.positions);
         for gate in self.gates.gates.iter_mut().filter(|gate| gate.generation <= ack.generation) {
             if gate.waiting.remove(&from) {
                 gate.needed.insert(from, positions.clone());

@@ -100,8 +100,13 @@ impl Machine {
             (Wish::Register(WorkerSpec::Attached), None) => {
                 let (holder, claim) = (Some(client.from), client.id);
                 let state = State::Live { holder, claim, spec: WorkerSpec::Attached };
-                let entry =
-                    Entry { dot: self.next_dot(), name: name.clone(), epoch: self.next_epoch(), state };
+                let entry = Entry {
+                    dot: self.next_dot(),
+                    name: name.clone(),
+                    epoch: self.next_epoch(),
+                    state,
+                    handed_on: 0,
+                };
                 self.grant(client, entry);
             }
             (Wish::Register(spec), None) => self.begin_start(name, spec, client, deadline),

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::host::{Phase, Then};
 use crate::error::{DrainError, Refusal, RetireReason};
-use crate::event::{Output, Reply, StopReason};
+use crate::event::{Output, Reply, StopReason, WorkerSpec};
 use crate::id::{CallId, Life, LinkId, Name};
 use crate::machine::Machine;
 use crate::membership::Announced;
@@ -26,6 +26,8 @@ pub(crate) struct Departure {
     /// Names that were given away and have no new holder yet.
     vacated: BTreeSet<Name>,
     moved: usize,
+    /// This life ends, its node does not: what its next life claims again.
+    anew: Option<Vec<(Name, WorkerSpec)>>,
 }
 
 impl Machine {
@@ -41,6 +43,10 @@ impl Machine {
     pub(crate) fn leave(&mut self, call: CallId, deadline: Instant) {
         self.table.announce(Announced::Leaving);
         self.departure.leaves.push(call);
+        self.leave_by(deadline);
+    }
+
+    fn leave_by(&mut self, deadline: Instant) {
         let by = deadline.min(self.now + LAST_WORDS + self.config.stop_grace);
         let earlier = self.departure.leave_by.replace(by);
         self.departure.leave_by = earlier.map_or(Some(by), |earlier| Some(earlier.min(by)));
@@ -48,6 +54,22 @@ impl Machine {
         if earlier.is_none() {
             self.stop_all(Then::Forget);
         }
+    }
+
+    /// Ends this life for a new one: the larger side of a cut has forgotten it. Who left or drains anyway just goes.
+    pub(crate) fn begin_anew(&mut self, again: Vec<(Name, WorkerSpec)>) {
+        if self.departure.leave_by.is_some() {
+            return;
+        }
+        if self.table.mine().announced != Announced::Leaving {
+            self.departure.anew = Some(again);
+        }
+        self.table.announce(Announced::Leaving);
+        for (name, epoch) in core::mem::take(&mut self.host.attached) {
+            let grace = self.config.stop_grace;
+            self.outputs.push_back(Output::Stop { name, epoch, grace, why: StopReason::Conflict });
+        }
+        self.leave_by(Instant::FAR);
     }
 
     /// Goes one step further, if it is time.
@@ -153,10 +175,12 @@ impl Machine {
         for (_, link) in links {
             self.close(link, Refusal::Left);
         }
+        let stays = self.departure.leaves.is_empty();
         for call in core::mem::take(&mut self.departure.leaves) {
             self.outputs.push_back(Output::Return { call, reply: Reply::Left });
         }
-        self.retire(RetireReason::Left);
+        let anew = self.departure.anew.take().filter(|_| stays);
+        self.retire(anew.map_or(RetireReason::Left, |again| RetireReason::Forgotten { again }));
     }
 
     /// This life is over before it could leave in order.

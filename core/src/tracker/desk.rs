@@ -149,6 +149,12 @@ impl Desk {
         pausing.map(|(name, _)| name.clone()).collect()
     }
 
+    /// How many names are on it.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn len(&self) -> usize {
+        self.matters.len() + self.queued.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.matters.is_empty()
     }

@@ -19,6 +19,8 @@ pub(crate) struct Entry {
     pub(crate) epoch: Epoch,
     /// What is so since that epoch.
     pub(crate) state: State,
+    /// How often it went on, as it is, in the log of another life because that of its writer ended.
+    pub(crate) handed_on: u32,
 }
 
 /// What became of a registration.
@@ -53,10 +55,11 @@ impl Entry {
         matches!(&self.state, State::Live { spec: WorkerSpec::Attached, .. })
     }
 
-    /// Whether it says more than `other`, an entry of the same dot: a removal does, else the later epoch.
-    pub(crate) fn beats(&self, other: &Self) -> bool {
-        debug_assert_eq!(self.dot, other.dot, "entries of two registrations are ranked, not merged");
-        (!self.is_live(), self.epoch) > (!other.is_live(), other.epoch)
+    /// Of two entries of one dot the one with more of this says more: a removal, else the later epoch. Of the same
+    /// entry in two logs the later copy counts, and of two such copies that in the log of the later life, so that
+    /// all replicas have it in the same log.
+    pub(crate) fn precedence(&self, origin: Life) -> (bool, Epoch, u32, Life) {
+        (!self.is_live(), self.epoch, self.handed_on, origin)
     }
 
     /// Which of two registrations of one name stands: the one with the lower dot. Not the later epoch: epochs
@@ -85,12 +88,12 @@ impl Entry {
             State::Live { spec, .. } => spec.size(),
             State::Removed => 0,
         };
-        48 + self.name.as_str().len() + spec
+        52 + self.name.as_str().len() + spec
     }
 
     /// The same registration, later.
     pub(crate) fn later(&self, epoch: Epoch, holder: Option<Life>) -> Self {
-        let mut later = Self { epoch, ..self.clone() };
+        let mut later = Self { epoch, handed_on: 0, ..self.clone() };
         if let State::Live { holder: current, .. } = &mut later.state {
             *current = holder;
         }
@@ -99,7 +102,12 @@ impl Entry {
 
     /// Its end.
     pub(crate) fn removed(&self, epoch: Epoch) -> Self {
-        Self { dot: self.dot, name: self.name.clone(), epoch, state: State::Removed }
+        Self { dot: self.dot, name: self.name.clone(), epoch, state: State::Removed, handed_on: 0 }
+    }
+
+    /// The same, for another log. `None` past the last copy that can be counted, which no honest life ever makes.
+    pub(crate) fn handed_on(&self) -> Option<Self> {
+        Some(Self { handed_on: self.handed_on.checked_add(1)?, ..self.clone() })
     }
 }
 

@@ -186,7 +186,13 @@ impl Machine {
                     claim: starting.claim,
                     spec: starting.spec.clone(),
                 };
-                Some(Entry { dot: self.next_dot(), name: name.clone(), epoch: starting.epoch, state })
+                Some(Entry {
+                    dot: self.next_dot(),
+                    name: name.clone(),
+                    epoch: starting.epoch,
+                    state,
+                    handed_on: 0,
+                })
             }
             Some(dot) => self.taken_over(dot, &starting),
         };
@@ -249,6 +255,7 @@ impl Machine {
         let jitter = self.random.next();
         let pause = self.config.restart_elsewhere.pause(failures, jitter);
         self.timers.set(self.now + pause, Timer::Takeover(name.clone()));
+        self.disown(dot);
         self.turn(name, Step::Pausing { dot, tried, failures });
     }
 

@@ -44,6 +44,11 @@ impl Log {
         all.into_iter().flatten().map(|(&seq, &dot)| (seq, dot))
     }
 
+    /// All that is left.
+    pub(super) fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
+        self.dots.values().copied()
+    }
+
     /// What came ahead of a gap.
     pub(super) fn beyond(&self) -> Vec<Dot> {
         self.dots.range((Bound::Excluded(self.position), Bound::Unbounded)).map(|(_, &dot)| dot).collect()

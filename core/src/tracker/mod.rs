@@ -10,6 +10,7 @@ mod entry;
 mod grants;
 mod host;
 mod hosting;
+mod inheritance;
 mod log;
 mod reconcile;
 mod registry;
@@ -22,9 +23,7 @@ pub(crate) use barrier::Gates;
 pub(crate) use callers::Callers;
 pub(crate) use departure::Departure;
 pub(crate) use desk::Desk;
-pub(crate) use entry::Entry;
-#[cfg(test)]
-pub(crate) use entry::State;
+pub(crate) use entry::{Entry, State};
 pub(crate) use host::Host;
 pub(crate) use reconcile::Told;
 pub(crate) use registry::Registry;

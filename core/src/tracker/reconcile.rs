@@ -51,8 +51,9 @@ impl Machine {
     }
 
     /// Whether a life is known, and known to be down. An unknown one is parked: its record will come.
-    pub(super) fn is_gone(&self, life: Life) -> bool {
-        self.table.of(life).is_some_and(crate::membership::Record::is_down)
+    pub(crate) fn is_gone(&self, life: Life) -> bool {
+        self.departed.has_forgotten(life)
+            || self.table.of(life).is_some_and(crate::membership::Record::is_down)
     }
 
     fn look_at(&mut self, name: &Name) {

@@ -41,6 +41,12 @@ impl Registry {
         self.names.len()
     }
 
+    /// How much it holds, for `Machine::holdings`.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 3] {
+        [("records", self.entries.len()), ("logs", self.logs.len()), ("early removals", self.early.len())]
+    }
+
     /// The highest epoch seen anywhere.
     pub(crate) fn newest(&self) -> Epoch {
         self.newest
@@ -77,6 +83,11 @@ impl Registry {
         self.entries.get(&dot).map(|held| &held.entry)
     }
 
+    /// All entries, standing or removed.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().map(|held| &held.entry)
+    }
+
     /// Where an entry is written.
     pub(crate) fn position_of(&self, dot: Dot) -> Option<(Life, u64)> {
         self.entries.get(&dot).map(|held| (held.origin, held.seq))
@@ -103,7 +114,7 @@ impl Registry {
         let dot = entry.dot;
         let before = if self.names.contains_key(&entry.name) { Before::Registered } else { Before::Free };
         if let Some(known) = self.entries.get(&dot) {
-            if !entry.beats(&known.entry) {
+            if entry.precedence(origin) <= known.entry.precedence(known.origin) {
                 return false;
             }
             let known = self.entries.remove(&dot).expect("it was just found");
@@ -148,12 +159,22 @@ impl Registry {
         self.logs.get(&origin).map_or_else(Vec::new, Log::beyond)
     }
 
-    /// Moves an entry, as it is, to another log.
-    pub(crate) fn rehome(&mut self, dot: Dot, origin: Life, seq: u64) {
-        let held = self.entries.get_mut(&dot).expect("the caller found it in a log");
-        self.logs.entry(held.origin).or_default().erase(held.seq);
-        (held.origin, held.seq) = (origin, seq);
-        self.logs.entry(origin).or_default().insert(seq, dot);
+    /// What stands in this life's log.
+    pub(crate) fn written_by(&self, origin: Life) -> impl Iterator<Item = &Entry> {
+        self.logs.get(&origin).into_iter().flat_map(Log::dots).map(|dot| &self.entries[&dot].entry)
+    }
+
+    /// Drops the log of a life of which nothing stands there any more.
+    pub(crate) fn forget(&mut self, life: Life) {
+        if let Some(log) = self.logs.remove(&life) {
+            debug_assert_eq!(log.dots().count(), 0, "what a life wrote goes on in another log first");
+            self.hash ^= position_hash(life, log.position());
+        }
+        let its = Dot { life, seq: 0 }..=Dot { life, seq: u64::MAX };
+        for dot in self.early.range(its).copied().collect::<Vec<_>>() {
+            self.early.remove(&dot); // nothing of that log is taken from now on
+            self.drop_removal(dot);
+        }
     }
 
     pub(crate) fn log(&self, origin: Life) -> Option<&Log> {
@@ -181,13 +202,14 @@ impl Registry {
         }
     }
 
-    /// All lives have the log up to here: removals before it are dropped.
-    pub(crate) fn stabilise(&mut self, origin: Life, stable: u64) {
+    /// All lives have the log up to here: removals before it are dropped. `is_listed` tells of which lives something
+    /// may still come.
+    pub(crate) fn stabilise(&mut self, origin: Life, stable: u64, is_listed: impl Fn(Life) -> bool) {
         let Some(log) = self.logs.get_mut(&origin) else {
             return;
         };
         for dot in log.stabilise(stable) {
-            if self.position(dot.life) < dot.seq {
+            if self.position(dot.life) < dot.seq && is_listed(dot.life) {
                 self.early.insert(dot); // the registration itself is still on its way to us
             } else {
                 self.drop_removal(dot);

@@ -51,6 +51,18 @@ impl Replication {
         self.pulls.retain(|_, pull| pull.from != from);
     }
 
+    /// This life has no log any more, and reads none.
+    pub(crate) fn forget(&mut self, life: Life) {
+        self.acked.remove(&life);
+        self.pulls.remove(&life);
+    }
+
+    /// How much it holds, for `Machine::holdings`.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 2] {
+        [("readers", self.acked.len()), ("answers owed", self.owed_to.len())]
+    }
+
     /// None of them came back in time: to be asked again, of others perhaps.
     pub(crate) fn drop_all_pulls(&mut self) {
         self.pulls.clear();

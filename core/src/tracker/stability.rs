@@ -43,6 +43,14 @@ impl Stability {
         self.stable
     }
 
+    /// This life's log is dropped: nothing of it can come any more.
+    pub(crate) fn forget(&mut self, life: Life) {
+        if let Some(sweep) = self.sweep.as_mut() {
+            sweep.bounds.remove(&life);
+            sweep.shown.remove(&life);
+        }
+    }
+
     /// Whether it matters what this life shows.
     fn awaits(&self, life: Life) -> bool {
         self.sweep.as_ref().is_some_and(|sweep| !sweep.shown.contains(&life))
@@ -109,6 +117,7 @@ impl Machine {
         }
         self.stability.stable = sweep.upto;
         self.stability.sweep = None;
-        self.registry.stabilise(self.me, self.stability.stable);
+        let table = &self.table;
+        self.registry.stabilise(self.me, self.stability.stable, |life| table.of(life).is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! How replicas become one: our own log pushed to all, the rest pulled from whoever has it.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::entry::Entry;
@@ -48,17 +48,22 @@ impl Machine {
 
     /// Sends each peer what it does not have of our log, as far as its window allows, and says what we have of its.
     pub(crate) fn flush_log(&mut self) {
-        let head = self.registry.position(self.me);
+        let (head, stable) = (self.registry.position(self.me), self.stability.stable());
         let links: Vec<(Life, LinkId)> = self.links.serving().collect();
         for (life, id) in links {
             let Some(link) = self.links.get(id).filter(|link| link.theirs.is_some()) else {
                 continue;
             };
             let (mut sent, acked, told) = (link.sent, link.acked, link.told);
+            let knows_stable = link.stable == stable;
             while sent < head && sent - acked.min(sent) < WINDOW {
                 let delta = self.delta(self.me, sent);
                 sent = delta.to;
                 self.send(id, delta);
+            }
+            if sent == head && !knows_stable {
+                let nothing = self.delta(self.me, head); // but the word that removals may go
+                self.send(id, nothing);
             }
             let have = self.registry.position(life);
             if have > told {
@@ -66,6 +71,9 @@ impl Machine {
             }
             let link = self.links.get_mut(id).expect("it serves");
             link.sent = sent;
+            if sent == head {
+                link.stable = stable;
+            }
             link.told = have;
         }
     }
@@ -109,7 +117,8 @@ impl Machine {
                 self.registry.advance(origin, to);
                 self.progress_at = self.now;
             }
-            self.registry.stabilise(origin, stable);
+            let table = &self.table;
+            self.registry.stabilise(origin, stable, |life| table.of(life).is_some());
         }
         if origin == life {
             if from > have {
@@ -148,10 +157,10 @@ impl Machine {
 
     pub(crate) fn on_digest(&mut self, id: LinkId, digest: Digest) {
         let (me, head) = (self.me, self.registry.position(self.me));
+        let positions = self.listed(digest.positions);
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        let positions: BTreeMap<Life, u64> = digest.positions.into_iter().collect();
         let Some(theirs) = link.theirs.as_mut() else {
             self.on_first_positions(id, positions); // its greeting was lost
             return;
@@ -211,10 +220,15 @@ impl Machine {
     /// Copies of a dead life's records that came ahead of a gap which nobody can fill: they go on in our own log,
     /// unchanged, so that all get them.
     pub(crate) fn adopt_orphans(&mut self, origin: Life) {
-        for entry in self.registry.beyond(origin) {
-            let seq = self.registry.position(self.me) + 1;
-            self.registry.rehome(entry, self.me, seq);
-            self.registry.advance(self.me, seq);
+        for dot in self.registry.beyond(origin) {
+            self.write_on(dot);
+        }
+    }
+
+    /// Writes what is known of a registration to our own log, as it is.
+    pub(super) fn write_on(&mut self, dot: Dot) {
+        if let Some(copy) = self.registry.entry(dot).and_then(Entry::handed_on) {
+            self.write(copy);
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use super::desk::{Matter, Starting, Step};
-use super::entry::State;
+use super::entry::{Entry, State};
 use crate::event::Event;
 use crate::id::{Dot, Life, Name};
 use crate::machine::Machine;
@@ -63,10 +63,14 @@ impl Machine {
         self.open(name, Step::Starting(starting));
     }
 
-    /// Nobody can run it for now: its entry does not go on naming a holder that is gone.
-    fn disown(&mut self, dot: Dot) {
-        let entry = self.registry.entry(dot).filter(|entry| entry.is_live() && entry.holder().is_some());
-        if let Some(vacant) = entry.cloned().map(|entry| entry.later(self.next_epoch(), None)) {
+    /// Nobody can run it for now: its entry does not go on naming a holder that is gone, and may be forgotten.
+    pub(super) fn disown(&mut self, dot: Dot) {
+        if self.broken(Mutant::HolderForgotten) {
+            return;
+        }
+        let is_held_in_vain = |entry: &&Entry| entry.holder().is_some_and(|life| self.is_gone(life));
+        let entry = self.registry.entry(dot).filter(is_held_in_vain).cloned();
+        if let Some(vacant) = entry.map(|entry| entry.later(self.next_epoch(), None)) {
             self.write(vacant);
         }
     }

@@ -9,7 +9,7 @@ use super::list::List;
 use crate::error::{Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Life, Name, Reason};
-use crate::membership::Record;
+use crate::membership::{Ended, Record};
 use crate::tracker::Entry;
 
 /// The most member records in one message.
@@ -21,6 +21,9 @@ pub(crate) const MAX_STARTS: usize = 4096;
 
 /// How far a replica has each log, without a gap.
 pub(crate) type Positions = List<(Life, u64), MAX_RECORDS>;
+
+/// Lives that were forgotten.
+pub(crate) type Lives = List<Ended, MAX_RECORDS>;
 
 /// One table: the kind on the wire and the type of the body.
 macro_rules! messages {
@@ -68,12 +71,18 @@ macro_rules! messages {
 }
 
 messages! {
-    /// The first on every link: all that the sender knows of members, and how far it has each log.
-    0x0001 Greet { records: List<Record, MAX_RECORDS>, positions: Positions }
+    /// The first on every link: all that the sender knows of members, how far it has each log, and whom it has
+    /// forgotten.
+    0x0001 Greet { records: List<Record, MAX_RECORDS>, positions: Positions, forgotten: Lives }
     /// The last on a link: why it is closed.
     0x0002 Goodbye { refusal: Refusal }
     /// Member records that changed, or all of them.
     0x0003 Records { records: List<Record, MAX_RECORDS> }
+    /// Whom the sender has forgotten: what they wrote goes on in other logs, before this on the same link.
+    0x0004 Forgotten { lives: Lives }
+    /// "We have forgotten each other, or some of each other's friends; these are up on my side": the smaller side
+    /// begins anew.
+    0x0005 Estranged { up: List<Life, MAX_RECORDS> }
     /// "Are you there?" With hashes of what the sender knows, for comparison.
     0x0010 Ping { seq: u64, records_hash: u64, positions_hash: u128 }
     /// "I am." Echoes the number.

@@ -10,7 +10,7 @@ use super::message::*;
 use crate::error::{Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{Address, ClaimId, Dot, Epoch, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role};
-use crate::membership::{Announced, Health, Record};
+use crate::membership::{Announced, Ended, Health, Record};
 use crate::placement::Place;
 use crate::tracker::{Entry, State};
 
@@ -47,7 +47,7 @@ fn record() -> Record {
 }
 
 fn entry(state: State) -> Entry {
-    Entry { dot: dot(), name: name(), epoch: Epoch(5), state }
+    Entry { dot: dot(), name: name(), epoch: Epoch(5), state, handed_on: 1 }
 }
 
 fn live() -> Entry {
@@ -66,6 +66,8 @@ fn report(progress: Progress) -> StartReport {
 /// At least one of every kind, and every variant of what is inside.
 fn messages() -> Vec<(Message, &'static str)> {
     let positions = || List(vec![(Life(300), 9)]);
+    let node = || NodeName::new("b").expect("a good name");
+    let ended = |left_ms| List(vec![Ended { life: Life(301), node: node(), left_ms }]);
     let reply = |verdict| Message::from(ClaimReply { id: claim(), verdict });
     let wish = |wish| Message::from(Claim { id: claim(), name: name(), wish, remaining_ms: 5000 });
     let goodbye = |refusal| Message::from(Goodbye { refusal });
@@ -80,8 +82,8 @@ fn messages() -> Vec<(Message, &'static str)> {
     };
     vec![
         (
-            Greet { records: List(vec![record()]), positions: positions() }.into(),
-            "0001 01ac02016103683a310101017201016b03010101ac0209",
+            Greet { records: List(vec![record()]), positions: positions(), forgotten: ended(Some(7)) }.into(),
+            "0001 01ac02016103683a310101017201016b03010101ac020901ad0201620107",
         ),
         (goodbye(Refusal::Ourselves), "0002 00"),
         (goodbye(Refusal::OtherCluster), "0002 01"),
@@ -95,13 +97,20 @@ fn messages() -> Vec<(Message, &'static str)> {
         (goodbye(Refusal::Malformed), "0002 09"),
         (goodbye(Refusal::Stalled), "0002 0a"),
         (Records { records: List(vec![record()]) }.into(), "0003 01ac02016103683a310101017201016b030101"),
+        (goodbye(Refusal::Forgotten), "0002 0b"),
+        (Forgotten { lives: ended(Some(7)) }.into(), "0004 01ad0201620107"),
+        (Forgotten { lives: ended(None) }.into(), "0004 01ad02016200"),
+        (Estranged { up: List(vec![Life(300), Life(9)]) }.into(), "0005 02ac0209"),
         (Ping { seq: 1, records_hash: 2, positions_hash: 3 }.into(), "0010 010203"),
         (Pong { seq: 1, records_hash: 2, positions_hash: 3 }.into(), "0011 010203"),
         (PingFor { seq: 1, subject: Life(300) }.into(), "0012 01ac02"),
         (PongFor { seq: 1, subject: Life(300), heard: true }.into(), "0013 01ac0201"),
         (Digest { positions: positions(), answer: true }.into(), "0020 01ac020901"),
         (Pull { origin: Life(300), from: 4 }.into(), "0021 ac0204"),
-        (delta.into(), "0022 ac0201090a010207ac0207016e050001ac02ac020200016b02010201017208ac0207016e0501"),
+        (
+            delta.into(),
+            "0022 ac0201090a010207ac0207016e050001ac02ac020200016b0201020101720108ac0207016e050101",
+        ),
         (Acked { position: 9 }.into(), "0023 09"),
         (Barrier { generation: 4, ring_hash: 5 }.into(), "0030 0405"),
         (
@@ -119,7 +128,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         (wish(Wish::Locate), "0040 ac0202016e028827"),
         (
             reply(Verdict::Registered { origin: Life(300), seq: 7, entry: live() }),
-            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b020102010172",
+            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b02010201017201",
         ),
         (reply(Verdict::Taken(registration())), "0041 ac0202010161ac0205016b00"),
         (reply(Verdict::UnknownKind), "0041 ac020202"),
@@ -127,7 +136,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         (reply(Verdict::StartFailed(Reason::new("why"))), "0041 ac02020403776879"),
         (
             reply(Verdict::Unregistered { origin: Life(300), seq: 8, entry: entry(State::Removed) }),
-            "0041 ac020205ac0208ac0207016e0501",
+            "0041 ac020205ac0208ac0207016e050101",
         ),
         (reply(Verdict::Gone), "0041 ac020206"),
         (reply(Verdict::Located(registration())), "0041 ac0202070161ac0205016b00"),

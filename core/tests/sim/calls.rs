@@ -91,11 +91,12 @@ impl World {
             |booted: Option<Instant>| booted.is_some_and(|when| now.since(when) >= crate::oracle::QUIET);
         let survivors: Vec<ProcessId> = self.all_running();
         let others = survivors.iter().any(|&other| settled(self[other].formed) && !self[other].is_leaving);
-        let processes = &self.processes;
+        let (processes, promised) = (&self.processes, &self.promised);
         let forgiven = self.oracle.node_ended(now, process, others, |name: &Name, epoch: Epoch| {
-            survivors.iter().any(|&other| {
-                processes[other.0].places.get(name).is_some_and(|placement| placement.epoch >= epoch)
-            })
+            promised.contains(name)
+                || survivors.iter().any(|&other| {
+                    processes[other.0].places.get(name).is_some_and(|placement| placement.epoch >= epoch)
+                })
         });
         if !forgiven.is_empty() {
             self.note(&"oracle", format_args!("does not know any more of {forgiven:?}"));

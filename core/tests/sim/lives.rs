@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use skep_core::Machine;
-use skep_core::event::{Input, Observation};
-use skep_core::id::{Address, Source};
+use skep_core::event::{Input, Observation, Request, WorkerSpec};
+use skep_core::id::{Address, Name, Source};
 use skep_core::wire::Hello;
 
 use crate::network::Told;
@@ -97,6 +97,19 @@ impl World {
             self.oracle.copies.ended(process, &name, epoch);
         }
         self.lose_node(process);
+    }
+
+    /// A process goes on under a new life, and claims again what its old one registered unknown to the others.
+    pub fn take_new_life(&mut self, process: ProcessId, again: Vec<(Name, WorkerSpec)>) {
+        let site = self[process].site;
+        self.promised = again.iter().map(|(name, _)| name.clone()).collect();
+        self.end_process(process, Told::ByEnd);
+        self.promised.clear();
+        self.boot(site);
+        let next = self.running(site).expect("it was just booted");
+        for (name, worker) in again {
+            self.ask(next, Duration::from_secs(60), Request::Register { name, worker });
+        }
     }
 
     /// A process stands still, workers included or not.

@@ -10,6 +10,7 @@
     reason = "a test program, which tells its reader what it found"
 )]
 
+mod baseline;
 mod calls;
 mod decode;
 mod dials;

@@ -289,13 +289,16 @@ impl World {
     }
 
     fn on_retire(&mut self, process: ProcessId, reason: RetireReason) {
-        let is_clash = reason == RetireReason::TagClash;
-        self[process].retired = Some(reason);
+        self[process].retired = Some(reason.clone());
         self.note_of(process, format_args!("is over"));
-        self.end_process(process, Told::ByEnd);
-        if is_clash {
-            let site = self[process].site;
-            self.after(Duration::from_millis(1), Happening::Boot(site));
+        let site = self[process].site;
+        match reason {
+            RetireReason::TagClash => {
+                self.end_process(process, Told::ByEnd);
+                self.after(Duration::from_millis(1), Happening::Boot(site));
+            }
+            RetireReason::Forgotten { again } => self.take_new_life(process, again),
+            _ => self.end_process(process, Told::ByEnd),
         }
     }
 }

@@ -166,7 +166,7 @@ impl World {
     /// Cuts all ways that it says, for a while or until peace.
     fn cut_where(&mut self, is_cut: impl Fn(SiteId, SiteId) -> bool) {
         let lasts = self.random.between(millis(50), millis(6000));
-        let is_mended = self.random.percent(80);
+        let is_mended = self.random.percent(80) && !self.plan.cuts_last;
         for from in self.all_sites() {
             for to in self.all_sites() {
                 if from != to && is_cut(from, to) {

@@ -11,7 +11,7 @@ use skep_core::mutant::Mutant;
 use crate::calls::{managed, name};
 use crate::faults::{Fault, kind, role};
 use crate::random::Random;
-use crate::world::{Happening, ProcessId, Settings, SiteId, Violation, World};
+use crate::world::{FORGET_LATE, Happening, ProcessId, Settings, SiteId, Violation, World};
 
 /// The trouble and the users of a run.
 #[derive(Clone, Default, Debug)]
@@ -36,6 +36,8 @@ pub struct Plan {
     pub lasts: Duration,
     /// All nodes boot within this time.
     pub boots_within: Duration,
+    /// Cuts last until peace.
+    pub cuts_last: bool,
     /// Cuts stay for a while after all other trouble has ended.
     pub lingers: bool,
 }
@@ -140,7 +142,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
     let offers = offers(seed);
     // few names and many callers meet in the middle of things
     let is_hot = random.percent(30);
-    let plan = Plan {
+    let mut plan = Plan {
         faults,
         strike_every,
         call_every: Some(random.between(millis(3), millis(if is_hot { 6 } else { 120 }))),
@@ -151,11 +153,39 @@ fn draw(seed: u64) -> (Settings, Plan) {
         sites: if mood == Mood::Corrected { 4 + random.below(4) } else { 2 + random.below(6) },
         lasts,
         boots_within: if random.percent(50) { millis(2) } else { millis(1500) },
+        cuts_last: false,
         lingers: mood == Mood::Harsh && random.percent(25),
     };
     let innocents = mood != Mood::Harsh;
     let spaced = mood == Mood::Spaced;
-    (Settings { seed, words: false, mutant: None, latency, detection, strict, innocents, spaced }, plan)
+    // drawn from a stream of its own, so that older seeds stay what they were
+    let mut random = Random::new(seed ^ 0xf0f0);
+    let forget_after = match random.percent(50) {
+        true => detection * 3 + random.between(millis(500), millis(8000)),
+        false => FORGET_LATE,
+    };
+    if mood == Mood::Harsh && forget_after != FORGET_LATE && random.percent(35) {
+        // a cut that lasts longer than forgetting, and what may happen on either side of it
+        plan.faults = [Fault::Crash, Fault::PowerLoss, Fault::Leave, Fault::Pause].to_vec();
+        plan.faults.retain(|_| random.percent(30));
+        plan.faults.push(Fault::CutWhole);
+        plan.strike_every = (millis(3000), millis(8000));
+        plan.lasts = forget_after + random.between(millis(5000), millis(20_000));
+        plan.call_every = plan.call_every.max(Some(millis(30)));
+        (plan.cuts_last, plan.lingers) = (true, random.percent(50));
+    }
+    let settings = Settings {
+        seed,
+        words: false,
+        mutant: None,
+        latency,
+        detection,
+        forget_after,
+        strict,
+        innocents,
+        spaced,
+    };
+    (settings, plan)
 }
 
 /// In a third of all runs nodes differ in roles and weights. Drawn apart, so that the other runs stay what they are.
@@ -223,7 +253,8 @@ impl World {
         self.heal()?;
         self.come_to_rest()?;
         self.serve()?;
-        self.come_to_rest()
+        self.come_to_rest()?;
+        self.return_to_baseline()
     }
 
     /// Left cut into parts, the parts go quiet too.

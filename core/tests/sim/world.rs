@@ -101,6 +101,8 @@ pub struct Settings {
     pub latency: (Duration, Duration),
     /// Within which a silent death is noticed.
     pub detection: Duration,
+    /// After which a life that is down is forgotten.
+    pub forget_after: Duration,
     /// Checks that hold only while members are right about each other are on.
     pub strict: bool,
     /// Nobody may be counted down who lives, never stood still, and does not leave.
@@ -119,6 +121,7 @@ impl Settings {
             mutant: crate::mutants::of_this_thread(),
             latency: (Duration::from_micros(50), Duration::from_micros(300)),
             detection: Duration::from_millis(1000),
+            forget_after: FORGET_LATE,
             strict: true,
             innocents: true,
             spaced: false,
@@ -142,6 +145,8 @@ pub struct World {
     pub plan: crate::sweep::Plan,
     /// Addresses at which there is nobody, for discovery to name.
     pub dead_addresses: Vec<Address>,
+    /// Names that the process which ends right now claims again in its next life.
+    pub promised: BTreeSet<Name>,
     /// Of calls and workers.
     pub next_id: u64,
     /// The next good answer is followed by a crash.
@@ -162,6 +167,9 @@ impl fmt::Display for Violation {
     }
 }
 
+/// Longer than any run: nobody is forgotten.
+pub const FORGET_LATE: Duration = Duration::from_secs(3600);
+
 /// The start of all worlds, in microseconds of Unix time.
 pub const DAWN_MICROS: u64 = 1_795_000_000_000_000;
 
@@ -179,6 +187,7 @@ impl World {
             healed: false,
             plan: crate::sweep::Plan::default(),
             dead_addresses: Vec::new(),
+            promised: BTreeSet::new(),
             next_id: 0,
             crash_at_answer: false,
             queue: BTreeMap::new(),
@@ -331,6 +340,7 @@ impl World {
         config.restart_elsewhere.max = Duration::from_secs(1);
         config.stop_grace = Duration::from_millis(500);
         config.start_timeout = Duration::from_secs(10);
+        config.forget_after = self.settings.forget_after;
         config.mutant = self.settings.mutant;
         config
     }

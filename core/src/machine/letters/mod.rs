@@ -58,7 +58,11 @@ impl Letters {
         };
         let peer = Hello::of(&self::config("b", B));
         letters.input(Input::LinkUp { link: LINK, way: Way::Accepted, peer });
-        letters.tell(Greet { records: List([record("b", B)].into()), positions: List::default() });
+        letters.tell(Greet {
+            records: List([record("b", B)].into()),
+            positions: List::default(),
+            forgotten: List::default(),
+        });
         letters.agree();
         assert!(letters.a.gates.are_passed(), "b agreed to the ring and a's gates are closed");
         letters
@@ -195,7 +199,7 @@ fn managed() -> WorkerSpec {
 fn entry(dot: Dot, name: &Name, epoch: u64, holder: Life) -> Entry {
     let claim = ClaimId { life: B, seq: 77 };
     let state = State::Live { holder: Some(holder), claim, spec: managed() };
-    Entry { dot, name: name.clone(), epoch: Epoch(epoch << 20), state }
+    Entry { dot, name: name.clone(), epoch: Epoch(epoch << 20), state, handed_on: 0 }
 }
 
 fn delta(origin: Life, to: u64, entries: impl IntoIterator<Item = (u64, Entry)>) -> Delta {

@@ -56,7 +56,11 @@ fn each_who_asks_after_a_member_waits_for_its_own_ping() {
     let mut letters = Letters::new();
     let link = LinkId(2);
     letters.input(Input::LinkUp { link, way: Way::Accepted, peer: Hello::of(&config("c", C)) });
-    let greet = Greet { records: List([record("c", C)].into()), positions: List::default() };
+    let greet = Greet {
+        records: List([record("c", C)].into()),
+        positions: List::default(),
+        forgotten: List::default(),
+    };
     letters.input(Input::Message { link, frame: Message::from(greet).encode() });
     let wait = letters.a.config.detection.probe_timeout * 3 / 4;
     let until = letters.now + wait;
@@ -99,7 +103,7 @@ fn what_was_asked_on_a_lost_link_is_asked_again_on_the_next() {
     assert_eq!(pulls(&letters), 1, "b has what c wrote");
     letters.input(Input::LinkUp { link, way: Way::Accepted, peer: Hello::of(&config("b", B)) });
     letters.input(Input::LinkDown { link: LINK });
-    let greet = Greet { records: List([record("b", B)].into()), positions };
+    let greet = Greet { records: List([record("b", B)].into()), positions, forgotten: List::default() };
     letters.input(Input::Message { link, frame: Message::from(greet).encode() });
     assert_eq!(pulls(&letters), 2, "the question may have died with its link");
 }

@@ -105,6 +105,7 @@ pub fn a_removal_is_not_forgotten_before_all_logs_of_those_who_saw_it_are_here()
         // b: no roles, no kinds, revision 0, up, alive
         [(B, "b", "b:1", 1u16, [(); 0].as_slice(), [(); 0].as_slice(), 0u32, 1u8, 0u8)].as_slice(),
         [(B, 5u64)].as_slice(),
+        [(); 0].as_slice(), // nobody was forgotten
     ));
     a.tell(GREET, greeting.expect("plain data"));
     for frame in std::mem::take(&mut a.sent) {

@@ -2,6 +2,7 @@
 
 mod by_bytes;
 mod detection;
+mod forgetting;
 mod formation;
 mod leaving;
 mod placement;
@@ -38,6 +39,10 @@ scenarios! {
     detection::a_lasting_cut_between_one_pair_is_bridged,
     detection::one_broken_link_disturbs_nobody,
     detection::a_node_that_dies_while_another_syncs_leaves_no_name_behind,
+    forgetting::lives_that_ended_are_forgotten_and_nothing_of_them_is_left,
+    forgetting::a_name_that_nobody_can_run_outlives_the_forgetting_of_its_holder,
+    forgetting::two_sides_that_forgot_each_other_become_one_without_losing_or_raising_a_name,
+    forgetting::whoever_stood_still_for_longer_than_forgetting_comes_back_as_someone_new,
     formation::simultaneous_boots_form_in_well_under_a_second,
     formation::a_node_alone_forms_and_serves,
     formation::a_late_node_learns_what_the_others_know,

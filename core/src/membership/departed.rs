@@ -1,0 +1,248 @@
+//! Lives that are down: each is forgotten in time, and for a while listed as forgotten.
+//!
+//! A life is forgotten `forget_after` past the moment at which this node counted it down, once nothing stands in its
+//! log and no name is held by it any more. Whoever forgets it first tells the others, so that all do at about the
+//! same time and their tables and positions stay alike. For as long again its id stays listed: what others still
+//! say of it is not taken, and whoever comes with that life is a stranger (`estranged.rs`). One that only fell silent
+//! may come at any time, so that it stays listed until a later life of its node proves that it has ended.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Announced, Health, Record};
+use crate::id::{Dot, Life, LinkId, NodeName};
+use crate::machine::Machine;
+use crate::time::Instant;
+use crate::timer::Timer;
+use crate::wire::List;
+use crate::wire::message::{Forgotten, Lives};
+
+/// A life that was forgotten, as one member tells another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) life: Life,
+    pub(crate) node: NodeName,
+    /// For how long it stays listed; `None` while nothing proves that it has ended.
+    pub(crate) left_ms: Option<u64>,
+}
+
+/// Those that are down, and those that were forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Departed {
+    down: BTreeMap<Life, Due>,
+    forgotten: BTreeMap<Life, Gone>,
+}
+
+/// A life that is down.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Due {
+    /// When it is to be forgotten, or looked at again.
+    at: Instant,
+    /// Whether a peer has forgotten it, and so what is left of it here is ours to hand on, arbiter or not.
+    is_told: bool,
+    heard: Heard,
+}
+
+/// A life that was forgotten.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Gone {
+    node: NodeName,
+    /// For how long it is listed.
+    until: Instant,
+    /// Whether it is known to have ended.
+    is_proved: bool,
+    heard: Heard,
+}
+
+/// What a life can have heard of, if it is not dead but only out of reach.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Heard {
+    /// How far it was known to have our log.
+    acked: u64,
+    /// How far we had the other logs when we counted it down: it may have had them as far.
+    positions: BTreeMap<Life, u64>,
+}
+
+impl Departed {
+    pub(crate) fn has_forgotten(&self, life: Life) -> bool {
+        self.forgotten.contains_key(&life)
+    }
+
+    /// Whether this life, which is down or forgotten, may have heard of a registration before it was out of reach.
+    pub(super) fn may_know(&self, life: Life, me: Life, dot: Dot) -> bool {
+        let down = self.down.get(&life).map(|due| &due.heard);
+        let heard = down.or_else(|| self.forgotten.get(&life).map(|gone| &gone.heard));
+        heard.is_some_and(|heard| {
+            let position = if dot.life == me { Some(&heard.acked) } else { heard.positions.get(&dot.life) };
+            position.is_some_and(|&position| dot.seq <= position)
+        })
+    }
+
+    /// How many lives are down or listed as forgotten.
+    pub(crate) fn len(&self) -> usize {
+        self.down.len() + self.forgotten.len()
+    }
+}
+
+impl Machine {
+    /// A life is down: it is forgotten in time.
+    pub(super) fn forget_later(&mut self, record: &Record) {
+        let life = record.life;
+        let at = self.now + self.config.forget_after;
+        let heard = Heard {
+            acked: self.replication.acked_by(life),
+            positions: if is_proof(record) {
+                BTreeMap::new()
+            } else {
+                self.registry.positions().into_iter().collect()
+            },
+        };
+        self.departed.down.insert(life, Due { at, is_told: false, heard });
+        self.timers.set(at, Timer::Forget(life));
+    }
+
+    /// It was down and came back.
+    pub(super) fn keep_in_mind(&mut self, life: Life) {
+        if let Some(due) = self.departed.down.remove(&life) {
+            self.timers.cancel(due.at, Timer::Forget(life));
+        }
+    }
+
+    pub(crate) fn on_forget_timer(&mut self, life: Life) {
+        if self.departed.has_forgotten(life) {
+            self.strike_off(life);
+            return;
+        }
+        let again = self.now + self.config.digest_interval; // what others hand on is on its way
+        let Some(due) = self.departed.down.get_mut(&life).filter(|due| due.at <= self.now) else {
+            return;
+        };
+        due.at = again;
+        let all = due.is_told;
+        self.hand_on(life, all);
+        if self.is_spent(life) {
+            self.forget(life);
+        } else {
+            self.timers.set(again, Timer::Forget(life));
+        }
+    }
+
+    fn forget(&mut self, life: Life) {
+        let (Some(record), Some(due)) = (self.table.of(life), self.departed.down.remove(&life)) else {
+            return;
+        };
+        let (node, is_proved) = (record.node.clone(), is_proof(record));
+        self.table.forget(life);
+        self.seen.remove(&life);
+        self.links.forget(life);
+        self.gates.forget(life);
+        self.registry.forget(life);
+        self.replication.forget(life);
+        self.stability.forget(life);
+        self.pull_again = true;
+        let until = self.now + self.config.forget_after;
+        self.list_forgotten(life, Gone { node, until, is_proved, heard: due.heard });
+        self.flush_log(); // what was handed on goes first
+        let links: Vec<LinkId> = self.links.serving().map(|(_, id)| id).collect();
+        for link in links {
+            let lives = self.forgotten();
+            self.send(link, Forgotten { lives });
+        }
+    }
+
+    fn list_forgotten(&mut self, life: Life, gone: Gone) {
+        if self.departed.forgotten.len() >= self.config.max_members {
+            let first = self.departed.forgotten.iter().min_by_key(|(_, gone)| (!gone.is_proved, gone.until));
+            if let Some((&oldest, gone)) = first {
+                self.timers.cancel(gone.until, Timer::Forget(oldest));
+                self.departed.forgotten.remove(&oldest);
+                self.book.release(oldest);
+            }
+        }
+        self.timers.set(gone.until, Timer::Forget(life));
+        self.departed.forgotten.insert(life, gone);
+    }
+
+    /// It was listed for long enough, unless it may still be somewhere.
+    fn strike_off(&mut self, life: Life) {
+        let is_replaced =
+            self.departed.forgotten.get(&life).is_some_and(|gone| self.has_later(life, &gone.node));
+        let Some(gone) = self.departed.forgotten.get_mut(&life).filter(|gone| gone.until <= self.now) else {
+            return;
+        };
+        if gone.is_proved || is_replaced {
+            self.departed.forgotten.remove(&life);
+        } else {
+            gone.until = self.now + self.config.forget_after;
+            self.timers.set(gone.until, Timer::Forget(life));
+        }
+        self.book.release(life);
+    }
+
+    /// Whether a later life of that node is known: no node has two.
+    fn has_later(&self, life: Life, node: &NodeName) -> bool {
+        self.table.iter().any(|record| record.life > life && record.node == *node)
+    }
+
+    /// All that are listed as forgotten.
+    pub(super) fn forgotten(&self) -> Lives {
+        let left = |until: Instant| u64::try_from(until.since(self.now).as_millis()).unwrap_or(u64::MAX);
+        let ended = self.departed.forgotten.iter().map(|(&life, gone)| Ended {
+            life,
+            node: gone.node.clone(),
+            left_ms: gone.is_proved.then(|| left(gone.until)),
+        });
+        List(ended.collect())
+    }
+
+    /// A peer has forgotten these.
+    pub(crate) fn on_forgotten(&mut self, id: LinkId, lives: &Lives) {
+        if self.is_other_side(&[], lives) {
+            self.claim_precedence(id);
+            return;
+        }
+        self.take_forgotten(lives);
+    }
+
+    /// Forgets them, too, as soon as what they wrote and we know goes on elsewhere; and lists those that we never
+    /// knew, for no longer than the peer does.
+    pub(super) fn take_forgotten(&mut self, lives: &Lives) {
+        let soon = self.now + self.config.digest_interval;
+        for Ended { life, node, left_ms } in lives.iter() {
+            let life = *life;
+            let is_strange = self.table.of(life).is_none() && !self.has_later(life, node);
+            if self.departed.has_forgotten(life) || life == self.me {
+                continue;
+            }
+            match self.departed.down.get_mut(&life) {
+                Some(due) if due.is_told => {}
+                Some(due) => {
+                    self.timers.cancel(due.at, Timer::Forget(life));
+                    (due.at, due.is_told) = (due.at.min(soon), true);
+                    self.timers.set(due.at, Timer::Forget(life));
+                }
+                None if !is_strange => {} // it is known to have ended, or its record says more
+                None => {
+                    let left = left_ms.map_or(Duration::MAX, Duration::from_millis);
+                    let until = self.now + left.min(self.config.forget_after);
+                    let (node, is_proved) = (node.clone(), left_ms.is_some());
+                    self.list_forgotten(life, Gone { node, until, is_proved, heard: Heard::default() });
+                }
+            }
+        }
+    }
+
+    /// The positions of logs that still count.
+    pub(crate) fn listed(&self, positions: impl IntoIterator<Item = (Life, u64)>) -> BTreeMap<Life, u64> {
+        let counts = |(life, _): &(Life, u64)| !self.departed.has_forgotten(*life);
+        positions.into_iter().filter(counts).collect()
+    }
+}
+
+/// Whether this record says that its life has ended, not only that it is out of reach.
+fn is_proof(record: &Record) -> bool {
+    record.announced == Announced::Left || record.health == Health::Replaced
+}
