@@ -66,6 +66,12 @@ pub struct Config {
     pub max_claims: usize,
     /// At most this many starts for taken-over names are in progress at this arbiter.
     pub max_takeovers: usize,
+    /// How long a move may take, from the question to the worker until its copy is ready, before it is called off.
+    pub handoff_timeout: Duration,
+    /// At most this many workers of this node are moving to others at once.
+    pub max_moves: usize,
+    /// The least time between the beginnings of two moves away from this node: bounds their rate. Zero is no bound.
+    pub move_pause: Duration,
     /// The rule that this machine does not follow.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::mutant::Mutant>,
@@ -156,6 +162,9 @@ impl Config {
             max_addresses: 4096,
             max_claims: 65_536,
             max_takeovers: 1024,
+            handoff_timeout: Duration::from_secs(30),
+            max_moves: 256,
+            move_pause: Duration::ZERO,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -182,6 +191,7 @@ impl Config {
             ("redial.min", self.redial.min),
             ("restart_elsewhere.min", self.restart_elsewhere.min),
             ("start_timeout", self.start_timeout),
+            ("handoff_timeout", self.handoff_timeout),
         ] {
             if duration.is_zero() {
                 return Err(ConfigError::ZeroDuration(field));
@@ -193,6 +203,7 @@ impl Config {
             ("max_addresses", self.max_addresses),
             ("max_claims", self.max_claims),
             ("max_takeovers", self.max_takeovers),
+            ("max_moves", self.max_moves),
         ] {
             if bound == 0 {
                 return Err(ConfigError::ZeroBound(field));

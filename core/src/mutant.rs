@@ -80,6 +80,18 @@ mutants! {
     DrainForgets,
     /// A worker is started on members without the roles that it asks for, too.
     RolesIgnored,
+    /// Workers stay where they run, whatever the strategy wants.
+    NeverMoves,
+    /// A target that cannot start a copy is taken for one that can.
+    TargetFailureNotRolledBack,
+    /// A copy acts as soon as it is ready, before any record says so.
+    ActsBeforeTheRecord,
+    /// A worker whose target died with the record is not taken back.
+    NotTakenBack,
+    /// A removal that meets a move in progress counts the worker ended once its former node says so.
+    StopMissesMove,
+    /// The names of a dead life are taken over before its log is level among the survivors.
+    TakenOverUnlevelled,
     /// The attached names of a dead life stay registered.
     AttachedOutliveTheirNode,
     /// What a life wrote does not go on in other logs, and so it is never forgotten.

@@ -42,6 +42,12 @@ pub(crate) enum Timer {
     Restart(Name),
     /// That restart took too long.
     RestartTimeout(Name, Epoch),
+    /// A worker that should run elsewhere may be asked again.
+    Move(Name),
+    /// A move took too long.
+    MoveDeadline(Name),
+    /// The next move may begin.
+    Moves,
     /// Two registrations of this name had their time to turn out to be one after the other.
     Conflict(Name),
 }

@@ -253,7 +253,7 @@ impl<D: Dialer> Engine<D> {
                 let grace = if self.abandoned { Duration::ZERO } else { grace };
                 self.host.stop(self.shared.platform.now(), name, epoch, grace, why);
             }
-            Output::BeginHandoff { name, epoch } => self.host.begin_handoff(name, epoch),
+            Output::BeginHandoff { name, epoch, why } => self.host.begin_handoff(name, epoch, why),
             Output::SendState { name, epoch, to, under } => self.host.send_state(name, epoch, to, under),
             Output::GoOn { name, epoch } => self.host.go_on(&name, epoch),
             Output::Freeze { name, epoch, to: _, under: _ } => self.host.freeze(&name, epoch),

@@ -34,7 +34,7 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
         }
         Event::Starting { name, epoch, why } => {
             let word = match why {
-                StartReason::Registered => "starting",
+                StartReason::Registered | StartReason::HandedOver => "starting",
                 StartReason::Takeover | StartReason::Restart => "restarting",
             };
             info!(target: "skep", %name, node = %me, %epoch, why = cause(*why), "{word} {name} on {me}");
@@ -62,6 +62,10 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
         Event::Moved { name, from, to, epoch } => {
             info!(target: "skep", %name, %from, %to, %epoch, "{name} moved from {from} to {to}");
         }
+        Event::MoveFailed { name, to, reason } => {
+            warn!(target: "skep", %name, %to, %reason, "{name} stays on {me}: it could not be started on {to}");
+        }
+        Event::Moving { moved, of } => info!(target: "skep", node = %me, moved, of, "moved {moved} of {of}"),
         Event::Conflict { name, winner, loser } => {
             warn!(target: "skep", %name, %winner, %loser, "{name} ran on {winner} and {loser}; {winner} keeps it");
         }
@@ -120,6 +124,7 @@ fn cause(why: StartReason) -> &'static str {
         StartReason::Registered => "registered",
         StartReason::Takeover => "takeover",
         StartReason::Restart => "restart",
+        StartReason::HandedOver => "handed over",
     }
 }
 

@@ -95,6 +95,7 @@ impl News {
                     StartReason::Registered => "registered",
                     StartReason::Takeover => "takeover",
                     StartReason::Restart => "restart",
+                    StartReason::HandedOver => "handed_over",
                 },
             },
             Event::Stopped { name, epoch, why } => {

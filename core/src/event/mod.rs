@@ -8,4 +8,4 @@ mod output;
 pub use call::{Counters, MemberView, Ownership, Registration, Reply, Request, Status, WorkerSpec};
 pub use input::{Exit, Handoff, Input, Observation, Stopped, Way};
 pub use news::{EndReason, Event, Evidence, StartReason, TopologyChange};
-pub use output::{Output, Placement, StopReason};
+pub use output::{MoveReason, Output, Placement, StopReason};

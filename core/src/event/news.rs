@@ -114,6 +114,22 @@ pub enum Event {
         /// The start that runs there.
         epoch: Epoch,
     },
+    /// A worker of this node should run elsewhere, and the copy there failed. It runs on, and is tried again.
+    MoveFailed {
+        /// Which.
+        name: Name,
+        /// Where it should run.
+        to: NodeName,
+        /// What the copy said.
+        reason: Reason,
+    },
+    /// How far this node is with the moves of its workers to others; told at each tenth.
+    Moving {
+        /// So many are done.
+        moved: usize,
+        /// Of so many that are known to be wanted.
+        of: usize,
+    },
     /// Two registrations of one name met; one stays.
     Conflict {
         /// Which.
@@ -170,6 +186,8 @@ pub enum StartReason {
     Takeover,
     /// It ended, and its policy wants it back.
     Restart,
+    /// It moved here from where it ran.
+    HandedOver,
 }
 
 /// Why a worker ended.

@@ -52,13 +52,16 @@ pub enum Output {
         /// Why, for the worker and the log.
         why: StopReason,
     },
-    /// Ask a worker, between two messages, how it moves; answer with `HandoffBegun`. If that is `Resume`, keep its
-    /// state, and let it handle nothing more until the next order about it.
+    /// Ask a worker, between two messages, how it moves; answer with `HandoffBegun`. Unless it stays it is held from
+    /// its answer on: it handles nothing (a closure is not polled), until `GoOn`, `Freeze` or `Stop`. If it resumes
+    /// keep its state. `GoOn` may come before the answer: then no answer comes.
     BeginHandoff {
         /// Which.
         name: Name,
         /// Which start of it.
         epoch: Epoch,
+        /// Why it should move.
+        why: MoveReason,
     },
     /// Ship the kept state to where a copy is being prepared under `under`; answer only with `StateLost`.
     SendState {
@@ -145,6 +148,15 @@ pub struct Placement {
     pub kind: Kind,
     /// Whether it was attached.
     pub attached: bool,
+}
+
+/// Why a worker is asked to move.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum MoveReason {
+    /// The strategy wants it elsewhere.
+    Balance,
+    /// Its node leaves: if it would rather stay, it starts anew elsewhere (`Handoff::Restart`).
+    Draining,
 }
 
 /// Why a worker is stopped.

@@ -19,8 +19,9 @@ impl Machine {
             Input::WorkerStarted { name, epoch, result } => self.on_worker_started(&name, epoch, result),
             Input::WorkerExited { name, epoch, exit } => self.on_worker_exited(&name, epoch, exit),
             Input::WorkerStopped { name, epoch, outcome } => self.on_worker_stopped(&name, epoch, outcome),
-            // no core orders what these answer yet
-            Input::HandoffBegun { .. } | Input::StateLost { .. } | Input::WorkerPrepared { .. } => {}
+            Input::HandoffBegun { name, epoch, handoff } => self.on_handoff_begun(&name, epoch, handoff),
+            Input::StateLost { name, epoch } => self.on_state_lost(&name, epoch),
+            Input::WorkerPrepared { name, epoch, result } => self.on_worker_prepared(&name, epoch, result),
             Input::Observed { source, observation } => {
                 self.book.observe(&source, observation, self.now);
                 self.dial_again = true;
@@ -153,6 +154,9 @@ impl Machine {
             Message::StartReport(report) => self.on_start_report(from, *report),
             Message::StopOrder(order) => self.on_stop_order(from, &order),
             Message::StopReport(report) => self.on_stop_report(from, &report),
+            Message::Offer(offer) => self.on_offer(from, *offer),
+            Message::OfferReply(reply) => self.on_offer_reply(from, *reply),
+            Message::Withdraw(withdraw) => self.on_withdraw(from, &withdraw),
             Message::Greet(_)
             | Message::Goodbye(_)
             | Message::Records(_)

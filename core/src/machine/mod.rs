@@ -22,7 +22,7 @@ use crate::random::Random;
 use crate::ring::Ring;
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
-use crate::tracker::{Callers, Departure, Desk, Gates, Host, Registry, Replication, Stability, Told};
+use crate::tracker::{Callers, Departure, Desk, Gates, Host, Moves, Registry, Replication, Stability, Told};
 use crate::wire::List;
 
 /// A node's whole mind: feed it [`Input`]s, carry out its [`Output`]s, in order.
@@ -68,6 +68,7 @@ pub struct Machine {
     pub(crate) vacant: BTreeSet<Name>,
     pub(crate) scan_again: bool,
     pub(crate) host: Host,
+    pub(crate) moves: Moves,
     pub(crate) callers: Callers,
     pub(crate) departure: Departure,
     pub(crate) look: BTreeSet<Name>,
@@ -133,6 +134,7 @@ impl Machine {
             vacant: BTreeSet::new(),
             scan_again: false,
             host: Host::default(),
+            moves: Moves::default(),
             callers: Callers::default(),
             departure: Departure::default(),
             look: BTreeSet::new(),
@@ -174,6 +176,7 @@ impl Machine {
             self.settle_members();
             self.settle_gates();
             self.settle_names();
+            self.settle_moves();
             self.settle_departure();
             if self.retired {
                 break;
@@ -235,6 +238,9 @@ impl Machine {
                 Timer::Takeover(name) => self.on_takeover_timer(&name),
                 Timer::Restart(name) => self.on_restart_timer(&name),
                 Timer::RestartTimeout(name, epoch) => self.on_restart_timeout(&name, epoch),
+                Timer::Move(name) => drop(self.look.insert(name)),
+                Timer::MoveDeadline(name) => self.on_move_deadline(&name),
+                Timer::Moves => {} // `settle_moves` looks at the time by itself
                 Timer::Conflict(name) => drop(self.look.insert(name)),
                 Timer::Departure => {} // `settle_departure` looks at the time by itself
             }

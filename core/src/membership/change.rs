@@ -17,10 +17,14 @@ impl Machine {
             let records: Vec<Record> =
                 changed.iter().filter_map(|&life| self.table.of(life).cloned()).collect();
             self.pass_on(&records);
-            let (mut joined, mut left) = (Vec::new(), Vec::new());
+            let (mut joined, mut left, mut ended) = (Vec::new(), Vec::new(), Vec::new());
             let mut live_changed = false;
             for record in &records {
                 let before = self.seen.insert(record.life, record.status());
+                if record.is_down() && matches!(before, Some(Status::Up | Status::Suspect | Status::Leaving))
+                {
+                    ended.push(record.life);
+                }
                 live_changed |= before.is_none_or(|status| status == Status::Down) != record.is_down();
                 match (self.ring.contains(record.life), record.is_in_ring()) {
                     (false, true) => {
@@ -35,7 +39,7 @@ impl Machine {
             if live_changed {
                 self.watch();
             }
-            self.move_ring(&joined, &left);
+            self.move_ring(&joined, &left, &ended);
             self.pull_again = true;
         }
     }

@@ -191,6 +191,7 @@ impl Machine {
         self.detector.thawing.remove(&life);
         self.replication.drop_pulls(life);
         self.callers_lost(life);
+        self.moves_lost(life);
         self.pull_again = true;
     }
 

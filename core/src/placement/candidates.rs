@@ -46,7 +46,7 @@ impl Record {
 
 impl Machine {
     /// The members that may run such a worker, with their weights, by rising life.
-    pub(super) fn candidates(&self, spec: &WorkerSpec) -> Vec<(Life, u16)> {
+    pub(crate) fn candidates(&self, spec: &WorkerSpec) -> Vec<(Life, u16)> {
         let allowed = |record: &&Record| match record.exclusion(spec) {
             None => true,
             Some(Exclusion::NoRole(_)) => self.broken(Mutant::RolesIgnored),

@@ -15,23 +15,17 @@ impl Machine {
     pub(crate) fn ownership(&self, name: &Name) -> Result<Ownership, OwnerError> {
         let slot = self.ring.slot_of(name);
         let arbiter = self.ring.owner(slot).ok_or(OwnerError::NoNodeAvailable)?;
-        let standing =
-            self.registry.winner(name).and_then(|entry| Some((entry.placement()?, entry.holder())));
+        let standing = self.registry.winner(name).and_then(|entry| Some((entry.spec()?, entry.holder())));
         let mut why = format!("slot {} belongs to {}", slot.0, self.table.node_of(arbiter));
         let life = match standing {
             None => arbiter,
-            Some((placement, holder)) if placement.attached => {
+            Some((WorkerSpec::Attached, holder)) => {
                 why.push_str(", the worker is attached and stays where it is");
                 holder.unwrap_or(arbiter)
             }
-            Some((placement, _)) => {
-                let spec = WorkerSpec::Managed {
-                    kind: placement.kind.clone(),
-                    args: crate::id::Payload::empty(),
-                    place: crate::placement::Place::anywhere(),
-                };
-                why.push_str(&self.excluded(&spec));
-                self.choose_host(name, &spec, &BTreeSet::new()).ok_or(OwnerError::NoNodeAvailable)?
+            Some((spec, _)) => {
+                why.push_str(&self.excluded(spec));
+                self.choose_host(name, spec, &BTreeSet::new()).ok_or(OwnerError::NoNodeAvailable)?
             }
         };
         Ok(Ownership { node: self.table.node_of(life), life, slot, why })

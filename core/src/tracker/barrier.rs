@@ -9,6 +9,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::entry::Entry;
+use crate::event::Status;
 use crate::id::{Life, Name, Slot};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
@@ -35,6 +37,8 @@ pub(crate) struct Gates {
 struct Gate {
     generation: u64,
     slots: SlotSet,
+    /// Lives whose end it is for: what their logs last said is known with it.
+    ended: Vec<Life>,
     waiting: BTreeSet<Life>,
     /// How far those who answered had each log.
     needed: BTreeMap<Life, BTreeMap<Life, u64>>,
@@ -43,6 +47,11 @@ struct Gate {
 impl Gates {
     pub(crate) fn is_open(&self, slot: Slot) -> bool {
         !self.gates.iter().any(|gate| gate.slots.contains(slot))
+    }
+
+    /// Whether all that anybody has of the log of a life that ended is known here.
+    fn is_level(&self, life: Life) -> bool {
+        !self.gates.iter().any(|gate| gate.ended.contains(&life))
     }
 
     pub(crate) fn are_passed(&self) -> bool {
@@ -91,9 +100,11 @@ impl Machine {
     }
 
     /// Moves members in and out of the ring, and closes what we gain. A member that `was_unknown` may bring a
-    /// registry of its own, from the other side of a cut: then all our slots wait for its log.
-    pub(crate) fn move_ring(&mut self, joined: &[(Life, u16, bool)], left: &[Life]) {
-        if joined.is_empty() && left.is_empty() {
+    /// registry of its own, from the other side of a cut: then all our slots wait for its log. Of lives that `ended`
+    /// nothing is taken over before all have said what they know of their logs: the last record there may say that
+    /// a worker went on elsewhere.
+    pub(crate) fn move_ring(&mut self, joined: &[(Life, u16, bool)], left: &[Life], ended: &[Life]) {
+        if joined.is_empty() && left.is_empty() && ended.is_empty() {
             return;
         }
         let me = self.me;
@@ -120,10 +131,12 @@ impl Machine {
         let generation = self.gates.generation;
         let others: BTreeSet<Life> = self.table.others().map(|record| record.life).collect();
         let skip = self.broken(Mutant::BarrierSkipped);
-        if !gained.is_empty() && !skip {
+        let ended = if self.broken(Mutant::TakenOverUnlevelled) { Vec::new() } else { ended.to_vec() };
+        if (!gained.is_empty() || !ended.is_empty()) && !skip {
             self.gates.gates.push(Gate {
                 generation,
                 slots: gained,
+                ended,
                 waiting: others.clone(),
                 needed: BTreeMap::new(),
             });
@@ -143,6 +156,7 @@ impl Machine {
             self.gates.gates.push(Gate {
                 generation,
                 slots: mine,
+                ended: Vec::new(),
                 waiting: strangers,
                 needed: BTreeMap::new(),
             });
@@ -150,13 +164,28 @@ impl Machine {
         let ring = &self.ring;
         self.gates.stashed.retain(|(name, _), _| ring.owner(ring.slot_of(name)) == Some(me));
         self.scan_again = true;
-        self.on_ring_moved();
+        if !joined.is_empty() || !left.is_empty() {
+            self.on_ring_moved();
+        }
         self.ask_barrier(None);
+    }
+
+    /// Of the ring, and of the members that leave: they own no slot any more, and may still run workers.
+    fn view_hash(&self) -> u64 {
+        let leaving = self.table.iter().filter(|record| record.status() == Status::Leaving);
+        leaving.fold(self.ring.hash(), |hash, record| {
+            hash ^ xxhash_rust::xxh3::xxh3_64(&record.life.0.to_le_bytes())
+        })
+    }
+
+    /// Whether what the holder of an entry wrote last is known, should it have ended.
+    pub(super) fn is_level(&self, entry: &Entry) -> bool {
+        entry.holder().is_none_or(|life| self.gates.is_level(life))
     }
 
     /// Asks those whose word is missing, or only `whom`.
     pub(crate) fn ask_barrier(&mut self, whom: Option<Life>) {
-        let barrier = Barrier { generation: self.gates.generation, ring_hash: self.ring.hash() };
+        let barrier = Barrier { generation: self.gates.generation, ring_hash: self.view_hash() };
         for life in self.gates.waiting() {
             if whom.is_none_or(|whom| whom == life) {
                 self.send_to(life, barrier.clone());
@@ -165,7 +194,7 @@ impl Machine {
     }
 
     pub(crate) fn on_barrier(&mut self, from: Life, barrier: &Barrier) {
-        if barrier.ring_hash == self.ring.hash() || self.broken(Mutant::BarrierIgnoresRing) {
+        if barrier.ring_hash == self.view_hash() || self.broken(Mutant::BarrierIgnoresRing) {
             self.gates.asked.remove(&from);
             self.acknowledge(from, barrier.generation);
             return;
@@ -213,17 +242,15 @@ impl Machine {
 
     /// Opens the gates that are passed, and answers those whose ring is ours by now.
     pub(crate) fn settle_gates(&mut self) {
-        let hash = self.ring.hash();
-        let agreed: Vec<(Life, u64)> = self
-            .gates
-            .asked
-            .iter()
-            .filter(|(_, barrier)| barrier.ring_hash == hash)
-            .map(|(&life, barrier)| (life, barrier.generation))
-            .collect();
-        for (life, generation) in agreed {
-            self.gates.asked.remove(&life);
-            self.acknowledge(life, generation);
+        if !self.gates.asked.is_empty() {
+            let hash = self.view_hash();
+            let agreed = self.gates.asked.iter().filter(|(_, barrier)| barrier.ring_hash == hash);
+            let agreed: Vec<(Life, u64)> =
+                agreed.map(|(&life, barrier)| (life, barrier.generation)).collect();
+            for (life, generation) in agreed {
+                self.gates.asked.remove(&life);
+                self.acknowledge(life, generation);
+            }
         }
         if self.gates.gates.is_empty() {
             return;

@@ -46,7 +46,7 @@ impl Machine {
             return;
         }
         let waiter = Waiter { client, wish, deadline };
-        if !self.gates.is_open(slot) {
+        if !self.is_settled(&name) {
             self.desk.waiters += 1;
             self.timers.set(deadline, Timer::GrantDeadline(name.clone()));
             self.desk.queued.entry(name).or_default().push_back(waiter);
@@ -189,7 +189,7 @@ impl Machine {
 
     /// A gate was passed: its claims are decided.
     pub(super) fn serve_queued(&mut self) {
-        let open = self.desk.queued.keys().filter(|name| self.gates.is_open(self.ring.slot_of(name)));
+        let open = self.desk.queued.keys().filter(|name| self.is_settled(name));
         for name in open.cloned().collect::<alloc::vec::Vec<_>>() {
             let queue = self.desk.queued.remove(&name).expect("it was just listed");
             match self.desk.matters.get_mut(&name) {

@@ -30,10 +30,20 @@ pub(crate) struct Departure {
     anew: Option<Vec<(Name, WorkerSpec)>>,
 }
 
+impl Departure {
+    /// A worker of ours went on elsewhere, with all that it handed over.
+    pub(super) fn handed_over(&mut self) {
+        if !self.drains.is_empty() {
+            self.moved += 1;
+        }
+    }
+}
+
 impl Machine {
     /// Hands all workers to others. From now on this node owns no slot.
     pub(crate) fn drain(&mut self, call: CallId, deadline: Instant) {
         self.table.announce(Announced::Leaving);
+        self.look.extend(self.host.workers.keys().cloned());
         self.departure.drains.push((call, deadline));
         self.timers.set(deadline, Timer::Departure);
         self.timers.set(self.now, Timer::Departure);
@@ -52,7 +62,7 @@ impl Machine {
         self.departure.leave_by = earlier.map_or(Some(by), |earlier| Some(earlier.min(by)));
         self.timers.set(by, Timer::Departure);
         if earlier.is_none() {
-            self.stop_all(Then::Forget);
+            self.stop_all();
         }
     }
 
@@ -78,7 +88,6 @@ impl Machine {
             return;
         }
         let Some(by) = self.departure.leave_by else {
-            self.give_away();
             self.count_moved();
             self.answer_drains();
             return;
@@ -96,33 +105,26 @@ impl Machine {
         self.depart();
     }
 
-    /// Stops the workers that somebody else can run; their names are then written down as vacant.
-    fn give_away(&mut self) {
-        let running = self.host.workers.iter().filter(|(_, worker)| {
-            matches!(worker.phase, Phase::Starting | Phase::Running | Phase::Pausing | Phase::Exited(_))
-                && worker.recorded
-        });
-        let names: Vec<Name> = running.map(|(name, _)| name.clone()).collect();
-        for name in names {
-            let worker = &self.host.workers[&name];
-            if self.choose_host(&name, &worker.spec, &BTreeSet::new()).is_none() {
-                continue; // it runs on to the end, and its wish stays
-            }
-            match worker.phase {
-                Phase::Starting | Phase::Running => self.stop_here(&name, StopReason::Draining, Then::Vacate),
-                _ => {
-                    self.forget_worker(&name);
-                    self.vacate(&name);
-                }
-            }
+    /// A name of ours whose worker does not run just now waits for a host elsewhere, if there is one.
+    pub(super) fn give_away(&mut self, name: &Name) {
+        let worker = &self.host.workers[name];
+        let is_idle = matches!(worker.phase, Phase::Pausing | Phase::Exited(_)) && worker.recorded;
+        // Else it runs on to the end, and its wish stays.
+        if is_idle && self.choose_host(name, &worker.spec, &BTreeSet::new()).is_some() {
+            self.forget_worker(name);
+            self.vacate(name);
         }
     }
 
-    fn stop_all(&mut self, then: Then) {
+    fn stop_all(&mut self) {
         let names: Vec<Name> = self.host.workers.keys().cloned().collect();
         for name in names {
             match self.host.workers[&name].phase {
-                Phase::Starting | Phase::Running => self.stop_here(&name, StopReason::Draining, then.clone()),
+                Phase::Starting
+                | Phase::Running
+                | Phase::Preparing { .. }
+                | Phase::Prepared { .. }
+                | Phase::Frozen { .. } => self.stop_here(&name, StopReason::Draining, Then::Forget),
                 Phase::Stopping { .. } | Phase::Stuck { .. } => {}
                 Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => self.forget_worker(&name),
             }

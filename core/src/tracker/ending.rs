@@ -7,7 +7,7 @@ use crate::event::{EndReason, Event, Exit, Output, StartReason, StopReason, Stop
 use crate::id::{Epoch, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
-use crate::supervisor::{Decision, History};
+use crate::supervisor::Decision;
 use crate::timer::Timer;
 use crate::wire::message::{Halt, StopOrder, StopReport};
 
@@ -28,6 +28,14 @@ impl Machine {
             Phase::Starting | Phase::Running => worker.phase = Phase::Exited(exit),
             Phase::Stopping { .. } | Phase::Stuck { .. } => {
                 self.on_worker_stopped(name, epoch, Stopped::Kindly)
+            }
+            Phase::Frozen { .. } => self.forget_worker(name), // what it was goes on elsewhere
+            Phase::Preparing { .. } | Phase::Prepared { .. } => {
+                let reason = match exit {
+                    Exit::Finished => Reason::new("ended before it acted"),
+                    Exit::Failed(reason) => reason,
+                };
+                self.on_copy_failed(name, reason);
             }
             Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => {}
         }
@@ -50,6 +58,7 @@ impl Machine {
 
     /// Restart or give up, as the kind's policy says.
     pub(super) fn decide_exit(&mut self, name: &Name, exit: Exit) {
+        self.drop_move(name);
         let epoch = self.host.workers[name].epoch;
         let why = EndReason::Exited(exit.clone());
         self.event(Event::Stopped { name: name.clone(), epoch, why });
@@ -89,6 +98,9 @@ impl Machine {
             Phase::Halted { .. } // this is the timer of an earlier halt
             | Phase::Starting
             | Phase::Running
+            | Phase::Preparing { .. }
+            | Phase::Prepared { .. }
+            | Phase::Frozen { .. }
             | Phase::Exited(_)
             | Phase::Stopping { .. }
             | Phase::Stuck { .. } => {}
@@ -137,17 +149,9 @@ impl Machine {
         let super::entry::State::Live { claim, spec, .. } = entry.state else {
             return;
         };
-        let worker = Hosted {
-            epoch: entry.epoch,
-            dot: Some(entry.dot),
-            claim,
-            spec,
-            why: StartReason::Restart,
-            phase: Phase::Pausing,
-            recorded: true,
-            history: History::default(),
-            again: self.now,
-        };
+        let (epoch, dot, why) = (entry.epoch, Some(entry.dot), StartReason::Restart);
+        let mut worker = Hosted::new(epoch, dot, claim, spec, why, Phase::Pausing, self.now);
+        worker.recorded = true;
         self.host.workers.insert(name.clone(), worker);
         self.restart_here(name);
     }
@@ -170,7 +174,11 @@ impl Machine {
             return;
         };
         match &mut worker.phase {
-            Phase::Starting | Phase::Running => {
+            Phase::Frozen { to, .. } => {
+                let moved = Some(*to).filter(|_| order.dot.is_some());
+                self.send_stop_report(from, StopReport { name: name.clone(), epoch, moved });
+            }
+            Phase::Starting | Phase::Running | Phase::Preparing { .. } | Phase::Prepared { .. } => {
                 let why = match order.why {
                     Halt::Unregistered => StopReason::Unregistered,
                     Halt::Cancelled => StopReason::Cancelled,
@@ -184,7 +192,10 @@ impl Machine {
     }
 
     fn report_stop(&mut self, to: Life, name: &Name, epoch: Epoch) {
-        let report = StopReport { name: name.clone(), epoch };
+        self.send_stop_report(to, StopReport { name: name.clone(), epoch, moved: None });
+    }
+
+    fn send_stop_report(&mut self, to: Life, report: StopReport) {
         if to == self.me {
             self.on_stop_report(to, &report);
         } else {
@@ -194,6 +205,7 @@ impl Machine {
 
     /// Orders a stop of what is starting or running here.
     pub(super) fn stop_here(&mut self, name: &Name, why: StopReason, then: Then) {
+        self.drop_move(name);
         let grace = self.config.stop_grace;
         let worker = self.host.workers.get_mut(name).expect("the caller found it");
         worker.phase = Phase::Stopping { why, then };
@@ -235,16 +247,13 @@ impl Machine {
                 self.on_start_order(from, order); // in the name of who gave it: by now it may be refused
             }
             Then::Restart => self.recover(name, &Exit::Failed(Reason::new("its restart took too long"))),
-            Then::Vacate => {
-                self.forget_worker(name);
-                self.vacate(name);
-            }
             Then::Forget => self.forget_worker(name),
         }
         self.look.insert(name.clone());
     }
 
     pub(super) fn forget_worker(&mut self, name: &Name) {
+        self.drop_move(name);
         self.host.remove(name);
     }
 

@@ -99,7 +99,7 @@ impl Machine {
         if !self.owns(slot) {
             return; // the host finds the new arbiter by itself
         }
-        if !self.gates.is_open(slot) {
+        if !self.is_settled(&report.name) {
             self.gates.stash(host, report, self.config.max_claims);
             return;
         }
@@ -111,16 +111,35 @@ impl Machine {
             Some(Step::Stopping(_) | Step::Pausing { .. }) => false,
             None => return self.adopt(host, report),
         };
+        if report.progress == Progress::Ready && self.meets_copy(host, &report) {
+            return;
+        }
         if !ours {
             self.halt(host, report);
             return;
         }
         match report.progress {
-            Progress::Starting => {}
+            Progress::Starting | Progress::Ready => {}
             Progress::Running => self.record_start(&report.name),
             Progress::Failed(reason) => self.on_start_failed(&report.name, Some(reason)),
             Progress::Refused => self.on_start_failed(&report.name, None),
         }
+    }
+
+    /// The host that we told to start it has a copy of it ready, by an epoch above our order: we order again.
+    fn meets_copy(&mut self, host: Life, report: &StartReport) -> bool {
+        let Some(Matter { step: Step::Starting(starting), .. }) = self.desk.matters.get(&report.name) else {
+            return false;
+        };
+        if starting.host != host || starting.dot.is_none() || starting.dot != report.dot {
+            return false;
+        }
+        if starting.epoch < report.epoch {
+            let mut starting = starting.clone();
+            starting.epoch = self.next_epoch();
+            self.turn(&report.name, Step::Starting(starting));
+        }
+        true
     }
 
     /// A start that another arbiter ordered, before this one gained the slot: taken on as our own. It is recorded
@@ -131,12 +150,13 @@ impl Machine {
             return;
         }
         let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
+        let is_copy = report.progress == Progress::Ready;
         let wanted = match (self.registry.winner(&name), dot) {
             (None, None) => true,
             (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
             (Some(entry), Some(dot)) => {
                 let runs = entry.holder().is_some_and(|life| life == self.me || self.table.is_live(life));
-                entry.dot == dot && entry.epoch < epoch && !runs
+                entry.dot == dot && (entry.epoch < epoch || is_copy) && !runs
             }
             (Some(_), None) | (None, Some(_)) => false,
         };
@@ -144,6 +164,8 @@ impl Machine {
             self.halt(host, report);
             return;
         }
+        // A copy that was handed over has its state: it comes before whom the ring would choose.
+        let epoch = if is_copy { self.next_epoch() } else { epoch };
         let deadline = self.now + self.config.start_timeout;
         let (again, tried) = (self.now, BTreeSet::new());
         let starting =
@@ -282,8 +304,21 @@ impl Machine {
         let Some(Matter { step: Step::Stopping(stopping), .. }) = self.desk.matters.get(&report.name) else {
             return;
         };
-        if stopping.host == host && stopping.epoch == report.epoch {
-            self.on_stop_done(&report.name);
+        if stopping.host != host || stopping.epoch != report.epoch {
+            return;
+        }
+        let holder = match &stopping.why {
+            Stop::Unregister { dot, .. } => self.registry.entry(*dot).and_then(Entry::holder),
+            Stop::Cancel { .. } => None,
+        };
+        // It went on there, as its record says, or will.
+        let elsewhere = report.moved.or(holder).filter(|&to| to != host && self.table.is_live(to));
+        match elsewhere {
+            Some(to) if !self.broken(Mutant::StopMissesMove) => {
+                let stopping = Stopping { host: to, ..stopping.clone() };
+                self.turn(&report.name, Step::Stopping(stopping));
+            }
+            Some(_) | None => self.on_stop_done(&report.name),
         }
     }
 

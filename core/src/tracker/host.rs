@@ -19,6 +19,8 @@ pub(crate) struct Host {
     ended_order: VecDeque<Name>,
     /// Those that may have to be reported to their arbiter.
     pub(super) unrecorded: BTreeSet<Name>,
+    /// Copies that are being prepared, or are ready.
+    pub(super) prepared: BTreeSet<Name>,
 }
 
 /// One worker.
@@ -36,6 +38,12 @@ pub(crate) struct Hosted {
     pub(crate) history: History,
     /// When to report it again, while it is not recorded.
     pub(crate) again: Instant,
+    /// The ring, by its hash, in which it asked to stay.
+    pub(crate) stays: Option<u64>,
+    /// Moves of it in a row that came to nothing, where to, and when the next may begin.
+    pub(crate) move_failures: u32,
+    pub(crate) tried: BTreeSet<Life>,
+    pub(crate) moves_after: Instant,
 }
 
 /// How far it is.
@@ -43,6 +51,22 @@ pub(crate) struct Hosted {
 pub(crate) enum Phase {
     Starting,
     Running,
+    /// A copy, not ready yet, of what runs at `from` as the start `replaces`.
+    Preparing {
+        from: Life,
+        replaces: Epoch,
+    },
+    /// A copy that is ready and does nothing until the record says that it acts.
+    Prepared {
+        from: Life,
+        replaces: Epoch,
+    },
+    /// It acts elsewhere by a record of ours, at `seq` in our log; kept until that node is known to have it.
+    Frozen {
+        to: Life,
+        under: Epoch,
+        seq: u64,
+    },
     /// It ended by itself; decided once it is recorded.
     Exited(Exit),
     /// Its restart comes later.
@@ -74,8 +98,6 @@ pub(crate) enum Then {
     Start { from: Life, order: StartOrder },
     /// It was a restart that took too long: it is tried again, or given up.
     Restart,
-    /// The registration is written down as waiting for a host.
-    Vacate,
     /// Nothing.
     Forget,
 }
@@ -98,6 +120,7 @@ impl Host {
     /// Forgets a worker, but not that this start of it is over.
     pub(super) fn remove(&mut self, name: &Name) {
         self.unrecorded.remove(name);
+        self.prepared.remove(name);
         let Some(worker) = self.workers.remove(name) else {
             return;
         };
@@ -126,13 +149,40 @@ impl Host {
 }
 
 impl Host {
-    /// Whether there is anything to report to an arbiter.
+    /// Whether there is anything to report, to an arbiter or to the source of a copy.
     pub(super) fn reports(&self) -> bool {
-        !self.unrecorded.is_empty()
+        !self.unrecorded.is_empty() || !self.prepared.is_empty()
     }
 }
 
 impl Hosted {
+    /// Nobody has recorded it yet.
+    pub(super) fn new(
+        epoch: Epoch,
+        dot: Option<Dot>,
+        claim: ClaimId,
+        spec: WorkerSpec,
+        why: StartReason,
+        phase: Phase,
+        again: Instant,
+    ) -> Self {
+        Self {
+            epoch,
+            dot,
+            claim,
+            spec,
+            why,
+            phase,
+            recorded: false,
+            history: History::default(),
+            again,
+            stays: None,
+            move_failures: 0,
+            tried: BTreeSet::new(),
+            moves_after: Instant::ZERO,
+        }
+    }
+
     /// Whether its arbiter is to be told of it again and again.
     pub(super) fn must_report(&self) -> bool {
         !self.recorded

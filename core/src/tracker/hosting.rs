@@ -7,7 +7,6 @@ use crate::event::{Event, Exit, Output, StartReason, StopReason};
 use crate::id::{Epoch, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
-use crate::supervisor::History;
 use crate::timer::Timer;
 use crate::wire::message::{Progress, StartOrder, StartReport};
 
@@ -28,6 +27,9 @@ impl Machine {
             self.report_progress(from, &order, Progress::Refused);
             return;
         }
+        if self.take_up(from, &order) {
+            return;
+        }
         let Some(worker) = self.host.workers.get_mut(&order.name) else {
             if self.host.has_ended(&order.name, order.epoch) {
                 self.report_progress(from, &order, Progress::Refused);
@@ -41,7 +43,11 @@ impl Machine {
             return;
         }
         match &mut worker.phase {
-            Phase::Starting | Phase::Running => {
+            Phase::Starting
+            | Phase::Running
+            | Phase::Preparing { .. }
+            | Phase::Prepared { .. }
+            | Phase::Frozen { .. } => {
                 let name = order.name.clone();
                 self.stop_here(&name, StopReason::Superseded, Then::Start { from, order });
             }
@@ -55,13 +61,40 @@ impl Machine {
         }
     }
 
+    /// An arbiter orders the start of what was handed over, and of which we have a copy: it acts, by an epoch above
+    /// its own. Whether there was nothing left to do.
+    fn take_up(&mut self, from: Life, order: &StartOrder) -> bool {
+        let Some(worker) = self.host.workers.get_mut(&order.name) else {
+            return false;
+        };
+        let is_copy = matches!(worker.phase, Phase::Prepared { .. } | Phase::Frozen { .. });
+        if order.dot.is_none() || worker.dot != order.dot || !is_copy {
+            return false;
+        }
+        if order.epoch < worker.epoch {
+            let report = worker.report(&order.name);
+            self.send_report(from, report); // it comes again, by a later epoch
+            return true;
+        }
+        worker.why = StartReason::Takeover;
+        worker.recorded = false;
+        self.drop_move(&order.name);
+        self.host.unrecorded.insert(order.name.clone());
+        self.act(&order.name, order.epoch);
+        self.report_start(&order.name);
+        true
+    }
+
     /// How far the present start of a name is; nothing can be said of one that is being stopped.
     fn progress_of(&self, name: &Name) -> Option<Progress> {
         match self.host.workers.get(name)?.phase {
-            Phase::Starting => Some(Progress::Starting),
-            Phase::Running | Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => {
-                Some(Progress::Running)
-            }
+            Phase::Starting | Phase::Preparing { .. } => Some(Progress::Starting),
+            Phase::Prepared { .. } => Some(Progress::Ready),
+            Phase::Running
+            | Phase::Frozen { .. }
+            | Phase::Exited(_)
+            | Phase::Pausing
+            | Phase::Halted { .. } => Some(Progress::Running),
             Phase::Stopping { .. } | Phase::Stuck { .. } => None,
         }
     }
@@ -69,17 +102,8 @@ impl Machine {
     fn start_here(&mut self, order: StartOrder) {
         let StartOrder { name, dot, claim, spec, epoch } = order;
         let why = if dot.is_some() { StartReason::Takeover } else { StartReason::Registered };
-        let worker = Hosted {
-            epoch,
-            dot,
-            claim,
-            spec,
-            why,
-            phase: Phase::Starting,
-            recorded: false,
-            history: History::default(),
-            again: self.now + self.config.retry_after,
-        };
+        let again = self.now + self.config.retry_after;
+        let worker = Hosted::new(epoch, dot, claim, spec, why, Phase::Starting, again);
         self.host.unrecorded.insert(name.clone());
         self.host.workers.insert(name.clone(), worker);
         self.order_start(&name);
@@ -128,7 +152,8 @@ impl Machine {
     pub(crate) fn unrecorded_for(&self, arbiter: Life) -> Vec<StartReport> {
         let theirs = |name: &&Name| self.ring.owner(self.ring.slot_of(name)) == Some(arbiter);
         let workers = self.host.unrecorded.iter().filter(theirs).map(|name| (name, &self.host.workers[name]));
-        workers.filter(|(_, worker)| worker.must_report()).map(|(name, worker)| worker.report(name)).collect()
+        let workers = workers.filter(|(name, worker)| worker.must_report() || self.is_spare(name));
+        workers.map(|(name, worker)| worker.report(name)).collect()
     }
 
     /// Reports what is due, or all of it.
@@ -136,7 +161,9 @@ impl Machine {
         let all = all && !self.broken(Mutant::ForgetUnrecordedStarts);
         let now = self.now;
         let workers = self.host.unrecorded.iter().map(|name| (name, &self.host.workers[name]));
-        let due = workers.filter(|(_, worker)| worker.must_report() && (all || worker.again <= now));
+        let due = workers.filter(|(name, worker)| {
+            (worker.must_report() || self.is_spare(name)) && (all || worker.again <= now)
+        });
         for name in due.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.report_start(&name);
         }
@@ -196,8 +223,16 @@ impl Machine {
 
 impl Hosted {
     fn report(&self, name: &Name) -> StartReport {
-        let progress =
-            if matches!(self.phase, Phase::Starting) { Progress::Starting } else { Progress::Running };
+        let progress = match self.phase {
+            Phase::Starting | Phase::Preparing { .. } => Progress::Starting,
+            Phase::Prepared { .. } | Phase::Frozen { .. } => Progress::Ready,
+            Phase::Running
+            | Phase::Exited(_)
+            | Phase::Pausing
+            | Phase::Stopping { .. }
+            | Phase::Halted { .. }
+            | Phase::Stuck { .. } => Progress::Running,
+        };
         let Self { dot, claim, epoch, .. } = *self;
         StartReport { name: name.clone(), dot, claim, spec: self.spec.clone(), epoch, progress }
     }

@@ -78,6 +78,17 @@ impl Machine {
             }
             return;
         };
+        match worker.phase {
+            Phase::Preparing { .. } | Phase::Prepared { .. } => return self.look_at_copy(name),
+            Phase::Frozen { .. } => return self.look_at_frozen(name),
+            Phase::Starting
+            | Phase::Running
+            | Phase::Exited(_)
+            | Phase::Pausing
+            | Phase::Stopping { .. }
+            | Phase::Halted { .. }
+            | Phase::Stuck { .. } => {}
+        }
         let me = self.me;
         let is_it = |entry: &&Entry| entry.holder() == Some(me) && entry.epoch == worker.epoch;
         let stands = winner.filter(is_it);
@@ -87,8 +98,14 @@ impl Machine {
             self.host.unrecorded.remove(name);
         }
         if stands.is_some() {
-            if let Phase::Exited(exit) = worker.phase.clone() {
-                self.decide_exit(name, exit);
+            match worker.phase.clone() {
+                Phase::Exited(exit) => {
+                    self.decide_exit(name, exit);
+                    self.look.insert(name.clone());
+                }
+                Phase::Running if !is_young => self.look_at_place(name),
+                _ if self.table.mine().announced == Announced::Leaving => self.give_away(name),
+                _ => {}
             }
             return;
         }
@@ -106,7 +123,11 @@ impl Machine {
             Some(_) | None => return, // a start that its arbiter has yet to record
         };
         match &mut worker.phase {
-            Phase::Starting | Phase::Running => self.stop_here(name, why, Then::Forget),
+            Phase::Starting
+            | Phase::Running
+            | Phase::Preparing { .. }
+            | Phase::Prepared { .. }
+            | Phase::Frozen { .. } => self.stop_here(name, why, Then::Forget),
             Phase::Stopping { .. } | Phase::Stuck { .. } => {}
             Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => {
                 self.forget_worker(name);
@@ -191,8 +212,13 @@ impl Machine {
 
     /// Whether we are the arbiter of a name, and may act as such.
     pub(super) fn serves(&self, name: &Name) -> bool {
-        let slot = self.ring.slot_of(name);
-        self.owns(slot) && self.gates.is_open(slot)
+        self.owns(self.ring.slot_of(name)) && self.is_settled(name)
+    }
+
+    /// Whether all is known that its arbiter must know of a name.
+    pub(super) fn is_settled(&self, name: &Name) -> bool {
+        let is_level = self.registry.winner(name).is_none_or(|entry| self.is_level(entry));
+        is_level && self.gates.is_open(self.ring.slot_of(name))
     }
 
     /// Whether nobody alive runs it.
@@ -201,8 +227,7 @@ impl Machine {
     }
 
     fn look_as_arbiter(&mut self, name: &Name) {
-        let vacant =
-            self.registry.winner(name).filter(|entry| entry.holder().is_none_or(|life| self.is_gone(life)));
+        let vacant = self.registry.winner(name).filter(|entry| self.is_vacant(entry));
         let Some(entry) = vacant.filter(|_| self.serves(name) && !self.desk.is_busy_with(name)) else {
             self.vacant.remove(name);
             return;

@@ -83,8 +83,8 @@ impl Machine {
         let (dot, tried, failures) = (*dot, tried.clone(), *failures);
         let matter = self.desk.matters.remove(name).expect("it was just found");
         // Meanwhile a record may have come of someone who runs it.
-        let vacant =
-            self.registry.winner(name).is_some_and(|entry| entry.dot == dot && self.is_vacant(entry));
+        let vacant = self.serves(name)
+            && self.registry.winner(name).is_some_and(|entry| entry.dot == dot && self.is_vacant(entry));
         if vacant {
             self.begin_takeover(name, dot, tried, failures.saturating_add(1));
         }
@@ -100,6 +100,8 @@ impl Machine {
         self.drop_question(life);
         self.replace_host(life);
         self.adopt_orphans(life);
+        self.take_back(life);
+        self.look_at_copies_of(life);
         self.scan_again = true;
         self.pull_again = true;
     }
@@ -110,6 +112,7 @@ impl Machine {
         self.resend_claims();
         self.report_starts(true);
         self.resume_halted();
+        self.look_at_places();
         for name in self.desk.pausing() {
             self.timers.set(self.now, Timer::Takeover(name));
         }
@@ -129,6 +132,7 @@ impl Machine {
         let waits = self.callers.len() > 0
             || !self.desk.is_empty()
             || self.host.reports()
+            || !self.moves.are_done()
             || !self.gates.are_passed();
         if !waits {
             return;
@@ -153,6 +157,7 @@ impl Machine {
         self.retry_claims();
         self.retry_orders();
         self.report_starts(false);
+        self.retry_moves();
         self.ask_barrier(None);
         self.replication.drop_all_pulls();
         self.pull_again = true;
@@ -160,7 +165,8 @@ impl Machine {
 
     /// Everything that the last changes of the topology asked for is done.
     pub(crate) fn settle_topology(&mut self) {
-        if self.unsettled && self.gates.are_passed() && self.vacant.is_empty() && self.desk.takeovers() == 0 {
+        let still = self.vacant.is_empty() && self.desk.takeovers() == 0 && self.moves.are_done();
+        if self.unsettled && self.gates.are_passed() && still {
             self.unsettled = false;
             self.event(Event::TopologySettled);
         }

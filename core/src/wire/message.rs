@@ -114,8 +114,15 @@ messages! {
     0x0043 StartReport { name: Name, dot: Option<Dot>, claim: ClaimId, spec: WorkerSpec, epoch: Epoch, progress: Progress }
     /// From the arbiter to a host: end this start or, with a dot, whatever start of that registration.
     0x0044 StopOrder { name: Name, dot: Option<Dot>, epoch: Epoch, why: Halt }
-    /// From a host to the arbiter: what the order named does not run here.
-    0x0045 StopReport { name: Name, epoch: Epoch }
+    /// From a host to the arbiter: what the order named does not run here. It may have gone on elsewhere just now.
+    0x0045 StopReport { name: Name, epoch: Epoch, moved: Option<Life> }
+    /// From the holder to another node: prepare a copy, the start `epoch`, of what runs here as `replaces`. So many
+    /// bytes of its state follow.
+    0x0046 Offer { name: Name, dot: Dot, claim: ClaimId, spec: WorkerSpec, replaces: Epoch, epoch: Epoch, state: Option<u64> }
+    /// How far the copy is.
+    0x0047 OfferReply { name: Name, epoch: Epoch, answer: Readiness }
+    /// From the holder: it goes on here, drop the copy.
+    0x0048 Withdraw { name: Name, epoch: Epoch }
     /// For `to`, from `from`, by way of one other member.
     0x0050 Relay { to: Life, from: Life, kind: u16, body: List<u8, { MAX_FRAME as usize }> }
 }
@@ -171,6 +178,20 @@ pub(crate) enum Progress {
     Running,
     Failed(Reason),
     /// By its own view the host takes no such order from the sender; or it has a later start.
+    Refused,
+    /// A copy waits here, handed over by a node that is gone.
+    Ready,
+}
+
+/// How far a node is with a copy that it was offered.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) enum Readiness {
+    /// The state may come.
+    Accepted,
+    /// It waits for the record.
+    Prepared,
+    Failed(Reason),
+    /// By its own view it is not to run here, or not now.
     Refused,
 }
 

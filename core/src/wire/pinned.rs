@@ -63,6 +63,15 @@ fn report(progress: Progress) -> StartReport {
     StartReport { name: name(), dot: Some(dot()), claim: claim(), spec: spec(), epoch: Epoch(5), progress }
 }
 
+fn offer(state: Option<u64>) -> Message {
+    let (dot, claim, spec) = (dot(), claim(), spec());
+    Offer { name: name(), dot, claim, spec, replaces: Epoch(5), epoch: Epoch(6), state }.into()
+}
+
+fn readiness(answer: Readiness) -> Message {
+    OfferReply { name: name(), epoch: Epoch(6), answer }.into()
+}
+
 /// At least one of every kind, and every variant of what is inside.
 fn messages() -> Vec<(Message, &'static str)> {
     let positions = || List(vec![(Life(300), 9)]);
@@ -154,10 +163,19 @@ fn messages() -> Vec<(Message, &'static str)> {
             "0043 016e01ac0207ac020200016b020102010172050203776879",
         ),
         (report(Progress::Refused).into(), "0043 016e01ac0207ac020200016b0201020101720503"),
+        (report(Progress::Ready).into(), "0043 016e01ac0207ac020200016b0201020101720504"),
         (stop(Halt::Unregistered), "0044 016e01ac02070500"),
         (stop(Halt::Cancelled), "0044 016e01ac02070501"),
         (stop(Halt::Superseded), "0044 016e01ac02070502"),
-        (StopReport { name: name(), epoch: Epoch(5) }.into(), "0045 016e05"),
+        (StopReport { name: name(), epoch: Epoch(5), moved: None }.into(), "0045 016e0500"),
+        (StopReport { name: name(), epoch: Epoch(5), moved: Some(Life(2)) }.into(), "0045 016e050102"),
+        (offer(None), "0046 016eac0207ac020200016b020102050600"),
+        (offer(Some(300)), "0046 016eac0207ac020200016b020102050601ac02"),
+        (readiness(Readiness::Accepted), "0047 016e0600"),
+        (readiness(Readiness::Prepared), "0047 016e0601"),
+        (readiness(Readiness::Failed(Reason::new("why"))), "0047 016e060203776879"),
+        (readiness(Readiness::Refused), "0047 016e0603"),
+        (Withdraw { name: name(), epoch: Epoch(5) }.into(), "0048 016e05"),
         (
             Relay { to: Life(1), from: Life(2), kind: 0x0010, body: List(vec![1, 2, 3]) }.into(),
             "0050 01021003010203",

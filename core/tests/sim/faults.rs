@@ -5,6 +5,8 @@
 pub enum Fault {
     /// A process is killed; its kernel says so to whoever is linked or dials.
     Crash,
+    /// At a step of the next move its source, its target or any other node is killed, or a user removes the name.
+    TroubleAtMove,
     /// A machine loses power: nobody is told anything.
     PowerLoss,
     /// All processes are killed at once.
@@ -49,6 +51,7 @@ impl Fault {
     pub const HONEST: &[Self] = &[
         Self::Crash,
         Self::CrashAtAnswer,
+        Self::TroubleAtMove,
         Self::PowerLoss,
         Self::Leave,
         Self::Drain,
@@ -107,6 +110,9 @@ pub mod kind {
     /// Only some nodes have it.
     pub const RARE: &str = "rare";
 
+    /// Stays where it runs as long as its node does.
+    pub const STAYING: &str = "staying";
+
     /// All but `BLOCKING`, which leaves a copy behind for good.
-    pub const USUAL: &[&str] = &[PLAIN, SLOW, FAILING, STUBBORN, MORTAL, TEMPORARY, RARE, HANGING];
+    pub const USUAL: &[&str] = &[PLAIN, SLOW, FAILING, STUBBORN, MORTAL, TEMPORARY, RARE, HANGING, STAYING];
 }

@@ -9,6 +9,7 @@ use skep_core::supervisor::{Restart, RestartPolicy};
 use skep_core::{Input, Instant};
 
 use crate::faults::kind;
+use crate::oracle::Handed;
 use crate::process::Running;
 use crate::world::{Happening, ProcessId, World};
 
@@ -16,6 +17,12 @@ use crate::world::{Happening, ProcessId, World};
 pub struct Worker {
     pub kind: String,
     pub phase: Phase,
+    /// What it knows: the number of its first start, which a handoff takes along.
+    pub state: u64,
+    /// The question about its handoff that waits for an answer.
+    pub asked: Option<u64>,
+    /// Whether its state was kept for a handoff.
+    pub is_kept: bool,
 }
 
 /// What a worker does.
@@ -24,6 +31,16 @@ pub enum Phase {
     /// Not running yet.
     Starting,
     Running,
+    /// Runs, and handles nothing while it may be handed over.
+    Held,
+    /// Was handed over, and is kept for a while.
+    Frozen,
+    /// A copy whose state is on its way.
+    AwaitingState,
+    /// A copy that is being started.
+    Preparing,
+    /// A copy that is ready and does nothing.
+    Prepared,
     /// Told to stop; runs on until it does.
     Stopping(Stopped),
     /// Its start was cancelled.
@@ -33,8 +50,13 @@ pub enum Phase {
 }
 
 impl Worker {
+    pub fn new(kind: &Kind, state: u64) -> Self {
+        let kind = kind.as_str().to_owned();
+        Self { kind, phase: Phase::Starting, state, asked: None, is_kept: false }
+    }
+
     pub fn is_active(&self) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Stopping(_) | Phase::Stuck)
+        matches!(self.phase, Phase::Running | Phase::Held | Phase::Stopping(_) | Phase::Stuck)
     }
 }
 
@@ -49,30 +71,43 @@ pub fn kind_config(kind: &Kind) -> KindConfig {
 impl World {
     /// The machine orders a start.
     pub fn start_worker(&mut self, process: ProcessId, name: Name, epoch: Epoch, kind: Kind) {
-        let place = self.oracle.place_of(&name);
-        if !self.may_run(self[process].site, &kind, &place) {
+        self.must_have_code(process, &name, &kind);
+        self.check_start(process, &name, epoch);
+        let birth = self.fresh_id();
+        self[process].workers.insert((name.clone(), epoch), Worker::new(&kind, birth));
+        let pause = self.start_pause(process, &name, epoch);
+        if !self.hangs(kind.as_str()) {
+            self.after(pause, Happening::WorkerReady(process, name, epoch));
+        }
+    }
+
+    pub fn must_have_code(&mut self, process: ProcessId, name: &Name, kind: &Kind) {
+        let place = self.oracle.place_of(name);
+        if !self.may_run(self[process].site, kind, &place) {
             self.violate(format!(
                 "{} starts {name} of kind {kind} and {place:?}, for which it lacks code or a role",
                 self[process]
             ));
         }
-        self.check_start(process, &name, epoch);
-        let pause = match kind.as_str() {
+    }
+
+    /// How long a start takes.
+    pub fn start_pause(&mut self, process: ProcessId, name: &Name, epoch: Epoch) -> Duration {
+        let kind = self[process].workers[&(name.clone(), epoch)].kind.clone();
+        match kind.as_str() {
             kind::SLOW => self.random.between(Duration::from_millis(20), Duration::from_millis(1500)),
             kind::RARE => self.random.skewed(Duration::from_millis(60)),
             _ => self.random.skewed(Duration::from_millis(2)),
-        };
-        let hangs = kind.as_str() == kind::HANGING && !self.healed && self.random.percent(70);
-        let worker = Worker { kind: kind.as_str().to_owned(), phase: Phase::Starting };
-        self[process].workers.insert((name.clone(), epoch), worker);
-        if hangs {
-            return;
         }
-        self.after(pause, Happening::WorkerReady(process, name, epoch));
+    }
+
+    /// Whether a start of this kind never ends.
+    pub fn hangs(&mut self, kind: &str) -> bool {
+        kind == kind::HANGING && !self.healed && self.random.percent(70)
     }
 
     /// Whether the process stands still with its workers; then this happens later.
-    fn waits(&mut self, process: ProcessId, happening: Happening) -> bool {
+    pub fn waits(&mut self, process: ProcessId, happening: Happening) -> bool {
         let stands_still = self[process].running == Running::Frozen;
         if stands_still {
             self[process].standstill.happenings.push_back(happening);
@@ -109,6 +144,7 @@ impl World {
             self.after(lifetime, Happening::WorkerExits(process, name.clone(), epoch));
         }
         self.oracle.copies.started(process, name, epoch);
+        self.check_state_kept(name);
         self.tell(process, Input::WorkerStarted { name: name.clone(), epoch, result: Ok(()) });
     }
 
@@ -139,16 +175,17 @@ impl World {
         let mut pause = soon;
         if let Some(worker) = self[process].workers.get_mut(&key) {
             worker.phase = match (worker.phase, worker.kind.as_str()) {
-                (Phase::Starting, _) => Phase::Cancelled,
-                (Phase::Running, kind::STUBBORN) if !healed => {
+                (Phase::Starting | Phase::AwaitingState | Phase::Preparing | Phase::Prepared, _)
+                | (Phase::Frozen, _) => Phase::Cancelled,
+                (Phase::Running | Phase::Held, kind::STUBBORN) if !healed => {
                     pause = grace;
                     Phase::Stopping(Stopped::ByForce)
                 }
-                (Phase::Running, kind::BLOCKING) => {
+                (Phase::Running | Phase::Held, kind::BLOCKING) => {
                     pause = grace;
                     Phase::Stopping(Stopped::Stuck)
                 }
-                (Phase::Running, _) => Phase::Stopping(Stopped::Kindly),
+                (Phase::Running | Phase::Held, _) => Phase::Stopping(Stopped::Kindly),
                 (going @ (Phase::Stopping(_) | Phase::Cancelled), _) => {
                     worker.phase = going;
                     return; // its answer is on the way
@@ -181,9 +218,37 @@ impl World {
                 Stopped::Kindly
             }
             // it had ended by itself before the order came, or is an attached one, which is left alone
-            None | Some(Phase::Starting | Phase::Running | Phase::Stuck) => Stopped::Kindly,
+            None
+            | Some(
+                Phase::Starting
+                | Phase::Running
+                | Phase::Held
+                | Phase::Frozen
+                | Phase::AwaitingState
+                | Phase::Preparing
+                | Phase::Prepared
+                | Phase::Stuck,
+            ) => Stopped::Kindly,
         };
         self.tell(process, Input::WorkerStopped { name: name.clone(), epoch, outcome });
+    }
+
+    /// A worker starts from its arguments: nothing may have been handed over for it that somebody still has.
+    fn check_state_kept(&mut self, name: &Name) {
+        if !self.oracle.is_strict() {
+            return;
+        }
+        let Some(Handed { under, source, target, .. }) = self.oracle.copies.lost_state(name) else { return };
+        let has_it = |&process: &ProcessId| {
+            let process = &self[process];
+            process.lives() && process.disturbed.is_none() && !process.is_leaving
+        };
+        if let Some(keeper) = [target, source].into_iter().find(has_it) {
+            let keeper = &self[keeper];
+            self.violate(format!(
+                "{name} starts anew, though {keeper} has what was handed over for epoch {under}"
+            ));
+        }
     }
 
     /// The copies that run now, as (process, epoch).

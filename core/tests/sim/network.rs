@@ -225,9 +225,27 @@ impl World {
             while let Some(frame) =
                 self.end(link, side).inward.deframer.next_frame().expect("these are frames")
             {
-                self.tell(process, Input::Message { link: link_id(link, side), frame });
+                if frame.is_control() {
+                    self.tell(process, Input::Message { link: link_id(link, side), frame });
+                } else {
+                    self.on_bulk(process, &frame);
+                }
             }
         }
+    }
+
+    /// This process's end of an open link to that one.
+    pub fn open_link(&mut self, from: ProcessId, to: ProcessId) -> Option<LinkId> {
+        let open = self.network.open.clone();
+        let ends = open.into_iter().flat_map(|link| Side::BOTH.map(|side| (link, side)));
+        let mut ends = ends.filter(|&(link, side)| {
+            let candidate = &self.network.links[link.0];
+            candidate.process(side) == from && candidate.process(side.other()) == to
+        });
+        let ends: Vec<_> = ends.by_ref().collect();
+        ends.into_iter()
+            .find(|&(link, side)| self.end(link, side).state == EndState::Open)
+            .map(|(link, side)| link_id(link, side))
     }
 
     /// The machine ends a link: what it sent before still arrives.

@@ -228,14 +228,14 @@ impl World {
             Output::Close { link, .. } => self.close(process, link),
             Output::Start { name, epoch, kind, .. } => self.start_worker(process, name, epoch, kind),
             Output::Stop { name, epoch, grace, .. } => self.stop_worker(process, &name, epoch, grace),
-            Output::BeginHandoff { name, .. }
-            | Output::SendState { name, .. }
-            | Output::GoOn { name, .. }
-            | Output::Freeze { name, .. }
-            | Output::Prepare { name, .. }
-            | Output::Activate { name, .. } => {
-                self.violate(format!("{} hands {name} over, which no core does yet", self[process]));
+            Output::BeginHandoff { name, epoch, why } => self.begin_handoff(process, name, epoch, why),
+            Output::SendState { name, epoch, to, under } => self.send_state(process, name, epoch, to, under),
+            Output::GoOn { name, epoch } => self.go_on(process, &name, epoch),
+            Output::Freeze { name, epoch, to, under } => self.freeze_worker(process, &name, epoch, to, under),
+            Output::Prepare { name, epoch, kind, state, .. } => {
+                self.prepare_copy(process, name, epoch, &kind, state);
             }
+            Output::Activate { name, epoch, under } => self.activate(process, &name, epoch, under),
             Output::Return { call, reply } => {
                 self.on_return(process, call, &reply);
                 self.assassinate(process, &reply);
@@ -257,7 +257,10 @@ impl World {
                 }
                 self[process].places.insert(name, placement);
             }
-            None => drop(self[process].places.remove(&name)), // a removal may come before what it removes
+            None => {
+                self.oracle.copies.removed(&name);
+                self[process].places.remove(&name); // a removal may come before what it removes
+            }
         }
     }
 

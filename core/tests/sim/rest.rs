@@ -136,11 +136,43 @@ impl World {
         }
         let Some(&first) = running.first() else { return Ok(None) };
         let places = self[first].places.clone();
-        Ok(places
+        let problem = places
             .iter()
             .find_map(|(name, placement)| self.misplaced(name, placement))
             .or_else(|| running.iter().find_map(|&process| self.ghost(process, &places)))
-            .or_else(|| self.disbelieved(&places)))
+            .or_else(|| self.disbelieved(&places));
+        match problem {
+            Some(problem) => Ok(Some(problem)),
+            None => self.unwanted(first, &places),
+        }
+    }
+
+    /// A name that may move must be where the strategy wants it.
+    fn unwanted(
+        &mut self,
+        process: ProcessId,
+        places: &BTreeMap<Name, Placement>,
+    ) -> Result<Option<String>, Violation> {
+        for (name, placement) in places {
+            let stays = placement.attached
+                || placement.kind.as_str() == crate::faults::kind::STAYING
+                || self.oracle.copies.has_stuck(name);
+            if stays {
+                continue;
+            }
+            let call =
+                self.ask_and_keep(process, Duration::from_secs(1), Request::Owner { name: name.clone() });
+            self.verdict()?;
+            let Some(Reply::Owner(Ok(owner))) = self.oracle.replies.remove(&call) else { continue };
+            if placement.holder != Some(owner.life) {
+                let holder = placement.holder;
+                return Ok(Some(format!(
+                    "{name} runs on {holder:?} and is wanted on {}: {}",
+                    owner.life, owner.why
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// Every member must know exactly the members that live, all up.

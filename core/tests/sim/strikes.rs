@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use skep_core::event::{Reply, Request};
+use skep_core::id::Name;
 
 use crate::faults::Fault;
 use crate::network::Told;
@@ -39,6 +40,7 @@ impl World {
                 }
             }
             Fault::CrashAtAnswer => self.crash_at_answer = true,
+            Fault::TroubleAtMove => self.trouble_at_move = Some(self.random.below(8)),
             Fault::Leave => self.begin_to_leave(victim),
             Fault::Drain => self.begin_to_drain(victim),
             Fault::LinkBreak => {
@@ -143,6 +145,26 @@ impl World {
         self.strike_down(victim, &[Told::ByReset]);
     }
 
+    /// A move takes a step; someone dies of it, or its name is removed.
+    pub fn disturb_move(&mut self, source: ProcessId, target: ProcessId, name: &Name) {
+        match &mut self.trouble_at_move {
+            None => return,
+            Some(0) => self.trouble_at_move = None,
+            Some(steps) => {
+                *steps -= 1;
+                return;
+            }
+        }
+        let running = self.all_running();
+        let anyone = self.random.pick(&running).expect("who moves something runs");
+        let pause = self.random.skewed(self.settings.latency.1 * 2);
+        if self.random.percent(40) {
+            return self.after(pause, Happening::Remove(anyone, name.clone()));
+        }
+        let victim = [source, target, anyone][self.random.below(3)];
+        self.after(pause, Happening::Mend(Mend::Kill(victim)));
+    }
+
     pub fn begin_to_leave(&mut self, victim: ProcessId) {
         if !self[victim].lives() {
             return;
@@ -205,6 +227,10 @@ impl World {
             Mend::Resetting(from, to) => less(self.network.resetting.get_mut(&(from, to))),
             Mend::Thaw(process) => self.thaw(process),
             Mend::Leave(process) => self.begin_to_leave(process),
+            Mend::Kill(process) if !self.healed && self[process].lives() => {
+                self.strike_down(process, &[Told::ByReset, Told::ByEnd]);
+            }
+            Mend::Kill(_) => {}
             Mend::Break(here, there) if !self.healed => self.break_links(here, there, millis(10)),
             Mend::Break(..) => {}
         }

@@ -225,7 +225,7 @@ impl World {
         let has_rare = self.random.below(self.plan.sites);
         for number in 0..self.plan.sites {
             let mut kinds = vec![kind::PLAIN, kind::SLOW, kind::FAILING, kind::STUBBORN];
-            kinds.extend([kind::MORTAL, kind::TEMPORARY, kind::HANGING, kind::BLOCKING]);
+            kinds.extend([kind::MORTAL, kind::TEMPORARY, kind::HANGING, kind::BLOCKING, kind::STAYING]);
             if number == has_rare || self.random.percent(self.plan.rare_percent) {
                 kinds.push(kind::RARE);
             }
@@ -284,6 +284,7 @@ impl World {
     fn end_trouble_of_processes(&mut self) -> Result<(), Violation> {
         self.plan.faults.clear();
         self.crash_at_answer = false;
+        self.trouble_at_move = None;
         self.plan.call_every = None;
         self.healed = true;
         for process in self.all_running() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use skep_core::event::Input;
+use skep_core::event::{Input, MoveReason, Request};
 use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, Name, NodeName, Role};
 use skep_core::mutant::Mutant;
 use skep_core::placement::Place;
@@ -62,6 +62,12 @@ pub enum Happening {
     WorkerEnded(ProcessId, Name, Epoch),
     /// A worker ends by itself.
     WorkerExits(ProcessId, Name, Epoch),
+    /// A worker says how it moves.
+    HandoffAsked(ProcessId, Name, Epoch, u64, MoveReason),
+    /// A user removes a name.
+    Remove(ProcessId, Name),
+    /// A copy is ready, or will not be.
+    CopyReady(ProcessId, Name, Epoch),
     /// By now a call must have been answered.
     CallDue(ProcessId, CallId),
     /// A process starts at a site.
@@ -88,6 +94,8 @@ pub enum Mend {
     Resetting(SiteId, SiteId),
     Thaw(ProcessId),
     Leave(ProcessId),
+    /// It is time for someone to die.
+    Kill(ProcessId),
     Break(SiteId, SiteId),
 }
 
@@ -151,6 +159,8 @@ pub struct World {
     pub next_id: u64,
     /// The next good answer is followed by a crash.
     pub crash_at_answer: bool,
+    /// The next move meets trouble at its how-manieth step.
+    pub trouble_at_move: Option<usize>,
     queue: BTreeMap<(Instant, u64), Happening>,
     queued: u64,
     steps: u64,
@@ -190,6 +200,7 @@ impl World {
             promised: BTreeSet::new(),
             next_id: 0,
             crash_at_answer: false,
+            trouble_at_move: None,
             queue: BTreeMap::new(),
             queued: 0,
             steps: 0,
@@ -306,6 +317,15 @@ impl World {
             Happening::WorkerReady(process, ref name, epoch) => self.worker_ready(process, name, epoch),
             Happening::WorkerEnded(process, ref name, epoch) => self.worker_ended(process, name, epoch),
             Happening::WorkerExits(process, ref name, epoch) => self.worker_exits(process, name, epoch),
+            Happening::HandoffAsked(process, ref name, epoch, asked, why) => {
+                self.handoff_asked(process, name, epoch, asked, why);
+            }
+            Happening::Remove(process, name) => {
+                if self[process].lives() && !self.healed {
+                    self.ask(process, Duration::from_secs(2), Request::Unregister { name });
+                }
+            }
+            Happening::CopyReady(process, ref name, epoch) => self.copy_ready(process, name, epoch),
             Happening::CallDue(process, call) => self.call_due(process, call),
             Happening::Boot(site) => self.boot(site),
             Happening::Discover(process) => self.discover(process),
@@ -341,6 +361,8 @@ impl World {
         config.stop_grace = Duration::from_millis(500);
         config.start_timeout = Duration::from_secs(10);
         config.forget_after = self.settings.forget_after;
+        config.handoff_timeout = Duration::from_secs(3);
+        config.max_moves = 4;
         config.mutant = self.settings.mutant;
         config
     }

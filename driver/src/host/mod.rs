@@ -13,7 +13,7 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{AbortHandle, Abortable};
 use skep_core::Instant;
-use skep_core::event::{Exit, Input, StopReason, Stopped};
+use skep_core::event::{Exit, Input, MoveReason, StopReason, Stopped};
 use skep_core::id::{Epoch, Kind, Name, Payload, Reason};
 use tracing::{Instrument, info_span};
 
@@ -76,8 +76,8 @@ enum Phase {
     Prepared,
     Running,
     /// It runs, and was asked how it moves.
-    Asked,
-    /// It handed its state over and waits.
+    Asked(MoveReason),
+    /// It said how it moves, and waits.
     Held,
     /// It moved, and may still have to go on.
     Frozen,
@@ -202,7 +202,7 @@ impl Host {
             | Phase::Preparing
             | Phase::Prepared
             | Phase::Running
-            | Phase::Asked
+            | Phase::Asked(_)
             | Phase::Held
             | Phase::Frozen => {
                 let at = now + grace;
@@ -265,7 +265,7 @@ impl Host {
                 };
                 began(hosted.phase, name, epoch, Err(reason))
             }
-            Phase::Prepared | Phase::Running | Phase::Asked | Phase::Held | Phase::Frozen => {
+            Phase::Prepared | Phase::Running | Phase::Asked(_) | Phase::Held | Phase::Frozen => {
                 Input::WorkerExited { name, epoch, exit }
             }
             Phase::Stopping(_) => Input::WorkerStopped { name, epoch, outcome: Stopped::Kindly },
@@ -297,7 +297,7 @@ impl Host {
                 | Phase::Preparing
                 | Phase::Prepared
                 | Phase::Running
-                | Phase::Asked
+                | Phase::Asked(_)
                 | Phase::Held
                 | Phase::Frozen
                 | Phase::Stuck => {}
@@ -340,9 +340,12 @@ impl Phase {
     fn is_active(self) -> bool {
         match self {
             Self::Starting | Self::Preparing | Self::Prepared | Self::Frozen => false,
-            Self::Running | Self::Asked | Self::Held | Self::Stopping(_) | Self::Forced(_) | Self::Stuck => {
-                true
-            }
+            Self::Running
+            | Self::Asked(_)
+            | Self::Held
+            | Self::Stopping(_)
+            | Self::Forced(_)
+            | Self::Stuck => true,
         }
     }
 }

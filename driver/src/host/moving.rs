@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::{AbortHandle, Abortable};
-use skep_core::event::{Handoff, Input};
+use skep_core::event::{Handoff, Input, MoveReason};
 use skep_core::id::{Epoch, Kind, Life, Name, Payload};
 use tracing::warn;
 
@@ -22,12 +22,12 @@ pub(crate) struct Copy {
 }
 
 impl Host {
-    pub(crate) fn begin_handoff(&mut self, name: Name, epoch: Epoch) {
+    pub(crate) fn begin_handoff(&mut self, name: Name, epoch: Epoch, why: MoveReason) {
         let hosted = self.seats.get_mut(&(name.clone(), epoch));
         match hosted.and_then(|hosted| Some((&mut hosted.phase, hosted.task.as_ref()?))) {
             Some((phase @ Phase::Running, task)) => {
-                *phase = Phase::Asked;
-                task.desk.leave(Wish::BeginHandoff);
+                *phase = Phase::Asked(why);
+                task.desk.leave(Wish::BeginHandoff(why));
             }
             // A guest stays, and what does not run is answered for by its end.
             Some(_) | None => {
@@ -39,23 +39,34 @@ impl Host {
     pub(crate) fn on_handoff_begun(&mut self, seat: SeatId, handoff: worker::Handoff) {
         let Some((name, epoch)) = self.places.get(&seat).cloned() else { return };
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
-        if hosted.phase != Phase::Asked {
+        let Phase::Asked(why) = hosted.phase else {
             return; // the move was given up, or it has to stop
-        }
+        };
         let Some(task) = &mut hosted.task else { return };
         let max_state = self.shared.router.arrivals.max_state();
-        hosted.phase = Phase::Running;
+        hosted.phase = Phase::Held;
         let handoff = match handoff {
-            worker::Handoff::Stay => Handoff::Stay,
+            worker::Handoff::Stay => {
+                hosted.phase = Phase::Running;
+                Handoff::Stay
+            }
             worker::Handoff::Restart => Handoff::Restart,
             worker::Handoff::Resume(state) if state.as_bytes().len() > max_state => {
                 let bytes = state.as_bytes().len();
-                warn!(target: "skep", %name, bytes, max_state, "{name} stays: its state is too long to move");
-                task.desk.leave(Wish::GoOn);
-                Handoff::Stay
+                match why {
+                    MoveReason::Balance => {
+                        warn!(target: "skep", %name, bytes, max_state, "{name} stays: its state is too long to move");
+                        hosted.phase = Phase::Running;
+                        task.desk.leave(Wish::GoOn);
+                        Handoff::Stay
+                    }
+                    MoveReason::Draining => {
+                        warn!(target: "skep", %name, bytes, max_state, "{name} starts anew: its state is too long");
+                        Handoff::Restart
+                    }
+                }
             }
             worker::Handoff::Resume(state) => {
-                hosted.phase = Phase::Held;
                 let bytes = state.as_bytes().len() as u64;
                 task.state = Some(Arc::new(state));
                 Handoff::Resume { bytes }
@@ -94,7 +105,7 @@ impl Host {
 
     pub(crate) fn go_on(&mut self, name: &Name, epoch: Epoch) {
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
-        if matches!(hosted.phase, Phase::Asked | Phase::Held) {
+        if matches!(hosted.phase, Phase::Asked(_) | Phase::Held) {
             hosted.phase = Phase::Running;
             hosted.forget_state();
             hosted.wish(Wish::GoOn);
@@ -103,7 +114,7 @@ impl Host {
 
     pub(crate) fn freeze(&mut self, name: &Name, epoch: Epoch) {
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
-        if matches!(hosted.phase, Phase::Running | Phase::Asked | Phase::Held) {
+        if matches!(hosted.phase, Phase::Running | Phase::Asked(_) | Phase::Held) {
             hosted.phase = Phase::Frozen;
             hosted.forget_state();
             hosted.wish(Wish::Freeze);

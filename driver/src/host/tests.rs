@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skep_core::Config;
-use skep_core::event::{Handoff, Input, Placement, StopReason, Stopped};
+use skep_core::event::{Handoff, Input, MoveReason, Placement, StopReason, Stopped};
 use skep_core::id::{Address, ClusterName, Epoch, Kind, Life, Name, NodeName, Payload, Reason};
 use skep_core::wire::Hello;
 
@@ -167,7 +167,7 @@ impl Side {
     }
 
     async fn begin_handoff(&mut self) -> Handoff {
-        self.host.begin_handoff(name(), OLD);
+        self.host.begin_handoff(name(), OLD, MoveReason::Balance);
         match self.report().await {
             Input::HandoffBegun { epoch: OLD, handoff, .. } => handoff,
             other => panic!("it was asked how it moves: {other:?}"),
@@ -236,8 +236,8 @@ fn a_worker_says_how_it_moves() {
             let [mut a, _b] = Side::pair(&runtime).await;
             a.run(way).await;
             assert_eq!(a.begin_handoff().await, handoff, "{way:?}");
-            let is_held = matches!(handoff, Handoff::Resume { .. });
-            assert_eq!(a.add(1).await.is_none(), is_held, "{way:?}: only what handed its state over is held");
+            let is_held = handoff != Handoff::Stay;
+            assert_eq!(a.add(1).await.is_none(), is_held, "{way:?}: what may move is held, and nothing else");
         }
     });
 }
@@ -263,7 +263,7 @@ fn a_panic_while_it_hands_over_is_an_exit() {
     runtime.run(async {
         let [mut a, _b] = Side::pair(&runtime).await;
         a.run(Way::Panic).await;
-        a.host.begin_handoff(name(), OLD);
+        a.host.begin_handoff(name(), OLD, MoveReason::Balance);
         let Input::WorkerExited { epoch: OLD, .. } = a.report().await else { panic!("it panicked") };
     });
 }
@@ -280,7 +280,7 @@ fn a_worker_whose_move_is_off_goes_on_with_what_it_had() {
             a.host.go_on(&name(), OLD);
             assert_eq!(a.add(1).await, Some((5 + n, OLD)));
         }
-        a.host.begin_handoff(name(), OLD);
+        a.host.begin_handoff(name(), OLD, MoveReason::Balance);
         a.host.go_on(&name(), OLD); // before it has answered
         assert_eq!(a.add(1).await, Some((9, OLD)));
         assert!(a.host.report().is_none(), "a late answer concerns nobody");
@@ -373,7 +373,7 @@ fn a_closure_begins_when_it_is_activated_and_sleeps_on_while_it_is_frozen() {
         a.host.activate(name(), NEW, NEW);
         runtime.sleep_until(runtime.now() + Duration::from_secs(1)).await;
         assert_eq!(beats(&a).await, NEW.0);
-        a.host.begin_handoff(name(), NEW);
+        a.host.begin_handoff(name(), NEW, MoveReason::Balance);
         let restart = Input::HandoffBegun { name: name(), epoch: NEW, handoff: Handoff::Restart };
         assert_eq!(a.report().await, restart);
         a.host.freeze(&name(), NEW);

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use skep_core::event::MoveReason;
+
 use super::handoff::Handoff;
 use crate::host::SeatId;
 use crate::mail::{Inbox, Mail};
@@ -26,8 +28,8 @@ struct State {
 /// What a host wishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wish {
-    /// Say how you move.
-    BeginHandoff,
+    /// Say how you move, and do nothing from then on unless you stay.
+    BeginHandoff(MoveReason),
     /// Do nothing from now on.
     Freeze,
     /// Go on, from wherever you were held.

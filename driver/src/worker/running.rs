@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures::FutureExt;
-use skep_core::event::{Exit, StopReason};
+use skep_core::event::{Exit, MoveReason, StopReason};
 use skep_core::id::{Payload, Reason};
 
 use super::Worker;
@@ -70,13 +70,15 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
                 is_held = true;
                 Ok(())
             }
-            Next::Wish(Wish::BeginHandoff) => {
+            Next::Wish(Wish::BeginHandoff(why)) => {
                 caught(worker.begin_handoff(&mut context)).await.map(|handoff| {
-                    is_held = matches!(handoff, Handoff::Resume(_));
-                    context.desk().answer(match handoff {
+                    let handoff = match handoff {
                         Handoff::Resume(state) => Handoff::Resume(state.of_version(W::VERSION)),
+                        Handoff::Stay if why == MoveReason::Draining => Handoff::Restart,
                         Handoff::Stay | Handoff::Restart => handoff,
-                    });
+                    };
+                    is_held = !matches!(handoff, Handoff::Stay);
+                    context.desk().answer(handoff);
                 })
             }
             Next::Call(call) => caught(W::Messages::handle(&mut worker, call, &mut context)).await,
@@ -130,7 +132,7 @@ fn told<T>(outcome: Result<Result<T, Failure>, Reason>) -> Result<T, Reason> {
 }
 
 /// A closure's life: it runs from the moment of its start, or from when it is told. When it has to stop it is
-/// dropped where it sleeps; frozen, it sleeps on until it is told to go on.
+/// dropped where it sleeps. It moves when it sleeps: from then on it sleeps until it is told to go on.
 pub(crate) async fn closure<F: Future<Output = ()>>(
     order: Order,
     run: impl FnOnce(Context<Singleton>) -> F,
@@ -149,15 +151,19 @@ pub(crate) async fn closure<F: Future<Output = ()>>(
             return Verdict::Stopped;
         }
     }
-    let mut is_frozen = false;
+    let (mut is_asked, mut is_frozen) = (false, false);
     let mut running = pin!(caught(run(Context::new(seat))));
     poll_fn(|task| {
         while let Poll::Ready(wish) = desk.poll_wish(task.waker()) {
             match wish {
-                Wish::BeginHandoff => desk.answer(Handoff::Restart),
+                Wish::BeginHandoff(_) => is_asked = true,
                 Wish::Freeze => is_frozen = true,
-                Wish::GoOn => is_frozen = false,
+                Wish::GoOn => (is_asked, is_frozen) = (false, false),
             }
+        }
+        if is_asked && !is_frozen && cancellation.is_asleep() {
+            is_frozen = true;
+            desk.answer(Handoff::Restart);
         }
         if !(is_frozen && cancellation.is_asleep()) {
             match running.as_mut().poll(task) {
@@ -165,6 +171,10 @@ pub(crate) async fn closure<F: Future<Output = ()>>(
                 Poll::Ready(Err(panic)) => return Poll::Ready(Verdict::Exited(Exit::Failed(panic))),
                 Poll::Pending => {}
             }
+        }
+        if is_asked && !is_frozen && cancellation.is_asleep() {
+            is_frozen = true; // it has just fallen asleep
+            desk.answer(Handoff::Restart);
         }
         if cancelled.poll_unpin(task).is_ready() && cancellation.is_asleep() {
             return Poll::Ready(Verdict::Stopped);

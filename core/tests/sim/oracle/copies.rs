@@ -28,10 +28,22 @@ struct Starts {
     vacancies: BTreeSet<Epoch>,
     /// A copy that cannot be stopped was given up.
     has_stuck: bool,
+    /// What was handed over and does not act yet.
+    handed: Option<Handed>,
     /// Ends that ask for another start.
     ends: u64,
     /// Wishes that ask for one: a start whose caller gave up is cancelled.
     wishes: u64,
+}
+
+/// A worker on its way.
+#[derive(Clone, Copy)]
+pub struct Handed {
+    pub under: Epoch,
+    pub source: ProcessId,
+    pub target: ProcessId,
+    /// What it knew; `None` if it starts anew.
+    pub state: Option<u64>,
 }
 
 impl Copies {
@@ -79,6 +91,60 @@ impl Copies {
         let starts = self.names.entry(name.clone()).or_default();
         starts.active.remove(&(process, epoch));
         starts.ends += 1;
+    }
+
+    /// It does not act here any more, though it did not end.
+    pub fn frozen(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
+        self.changes += 1;
+        let starts = self.names.entry(name.clone()).or_default();
+        starts.active.remove(&(process, epoch));
+        starts.ends += 1;
+    }
+
+    /// What it knew must go on there.
+    pub fn expect_state(
+        &mut self,
+        name: &Name,
+        under: Epoch,
+        source: ProcessId,
+        target: ProcessId,
+        state: Option<u64>,
+    ) {
+        let starts = self.names.entry(name.clone()).or_default();
+        starts.handed = Some(Handed { under, source, target, state });
+        if let Some((_, ran)) = starts.epochs.get_mut(&under) {
+            *ran = true; // it will, or nobody else does: callers may be told
+        }
+    }
+
+    /// A copy acts.
+    ///
+    /// # Errors
+    /// It does not know what was handed over for it.
+    pub fn acts(&mut self, process: ProcessId, name: &Name, under: Epoch, state: u64) -> Result<(), String> {
+        let starts = self.names.entry(name.clone()).or_default();
+        match starts.handed.take() {
+            Some(Handed { source, target, state: Some(knew), .. })
+                if [source, target].contains(&process) && knew != state =>
+            {
+                Err(format!(
+                    "{name} goes on under epoch {under} with {state}, it was handed over with {knew}"
+                ))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A node says that the name is free: what was handed over for it does not matter any more.
+    pub fn removed(&mut self, name: &Name) {
+        if let Some(starts) = self.names.get_mut(name) {
+            starts.handed = None;
+        }
+    }
+
+    /// What was handed over for a name with its state, and never went on.
+    pub fn lost_state(&mut self, name: &Name) -> Option<Handed> {
+        self.names.get_mut(name)?.handed.take().filter(|handed| handed.state.is_some())
     }
 
     pub fn wished(&mut self, name: &Name) {

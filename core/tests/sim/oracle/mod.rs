@@ -25,7 +25,7 @@ use skep_core::placement::Place;
 
 use crate::world::ProcessId;
 
-pub use copies::Copies;
+pub use copies::{Copies, Handed};
 pub use history::{Belief, History};
 
 /// After this time without trouble every member knows what the others know.

@@ -5,6 +5,7 @@ mod detection;
 mod forgetting;
 mod formation;
 mod leaving;
+mod moves;
 mod placement;
 mod registration;
 
@@ -53,6 +54,14 @@ scenarios! {
     leaving::a_node_that_leaves_loses_nothing_and_is_counted_as_left,
     leaving::rolling_restarts_lose_no_name,
     leaving::from_one_to_five_to_one_loses_no_name,
+    moves::a_node_that_joins_gets_its_share_with_all_that_the_workers_know,
+    moves::a_node_that_drains_hands_over_all_that_its_workers_know,
+    moves::a_worker_that_asks_to_stay_stays_until_its_node_leaves,
+    moves::a_worker_whose_copy_cannot_start_goes_on_where_it_is,
+    moves::a_target_that_dies_with_the_record_gives_the_worker_back,
+    moves::a_source_that_dies_before_the_record_leaves_a_copy_that_goes_on,
+    moves::a_removal_that_meets_a_move_ends_the_worker_where_it_went,
+    moves::a_move_that_one_survivor_knows_of_is_found_before_anyone_takes_over,
     placement::a_name_that_asks_for_roles_runs_only_on_members_that_have_them_all,
     placement::a_rolling_upgrade_adds_a_kind_and_loses_no_name_of_it,
     placement::names_come_in_proportion_to_weights,

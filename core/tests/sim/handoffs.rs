@@ -1,0 +1,213 @@
+//! Workers that move: what hosts do when one is asked, held, shipped, prepared, frozen, and goes on elsewhere.
+
+use std::time::Duration;
+
+use skep_core::Input;
+use skep_core::event::{Handoff, MoveReason};
+use skep_core::id::{Epoch, Kind, Life, LinkId, Name, Reason};
+use skep_core::wire::{FIRST_BULK_KIND, Frame};
+
+use crate::faults::kind;
+use crate::hosts::{Phase, Worker};
+use crate::world::{Happening, ProcessId, World};
+
+/// How long a copy waits for its state.
+const STATE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a worker's state is on its way: whose, for which start, what.
+type Shipment = (Name, Epoch, u64);
+
+impl World {
+    /// The machine wants to know how a worker moves. It says so between two messages.
+    pub fn begin_handoff(&mut self, process: ProcessId, name: Name, epoch: Epoch, why: MoveReason) {
+        let asked = self.fresh_id();
+        let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) else { return };
+        worker.asked = Some(asked);
+        let pause = if self.random.percent(10) {
+            self.random.between(Duration::from_millis(50), Duration::from_secs(1))
+        } else {
+            self.random.skewed(Duration::from_millis(2))
+        };
+        self.after(pause, Happening::HandoffAsked(process, name, epoch, asked, why));
+    }
+
+    pub fn handoff_asked(
+        &mut self,
+        process: ProcessId,
+        name: &Name,
+        epoch: Epoch,
+        asked: u64,
+        why: MoveReason,
+    ) {
+        if self.waits(process, Happening::HandoffAsked(process, name.clone(), epoch, asked, why)) {
+            return;
+        }
+        let resumes = self.random.percent(50);
+        let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) else { return };
+        if worker.phase != Phase::Running || worker.asked != Some(asked) {
+            return;
+        }
+        let handoff = match worker.kind.as_str() {
+            kind::STAYING if why == MoveReason::Balance => Handoff::Stay,
+            kind::PLAIN | kind::RARE | kind::SLOW | kind::STUBBORN => Handoff::Resume { bytes: 8 },
+            kind::MORTAL if resumes => Handoff::Resume { bytes: 8 },
+            _ => Handoff::Restart,
+        };
+        if handoff != Handoff::Stay {
+            worker.phase = Phase::Held;
+        }
+        worker.is_kept = matches!(handoff, Handoff::Resume { .. });
+        self.tell(process, Input::HandoffBegun { name: name.clone(), epoch, handoff });
+    }
+
+    /// The machine orders the state of a worker to be shipped.
+    pub fn send_state(&mut self, process: ProcessId, name: Name, epoch: Epoch, to: Life, under: Epoch) {
+        let Some(worker) = self[process].workers.get(&(name.clone(), epoch)) else { return };
+        if worker.phase != Phase::Held || !worker.is_kept {
+            let why = format!("{} ships the state of {name}, which it does not hold", self[process]);
+            return self.violate(why);
+        }
+        let shipment: Shipment = (name.clone(), under, worker.state);
+        let body = postcard::to_allocvec(&shipment).expect("plain data");
+        self.step_of_move(process, to, &name);
+        match self.link_to(process, to) {
+            Some(link) => self.send(process, link, &Frame { kind: FIRST_BULK_KIND, body }),
+            None => self.tell(process, Input::StateLost { name, epoch }),
+        }
+    }
+
+    /// A frame that is not for the core.
+    pub fn on_bulk(&mut self, process: ProcessId, frame: &Frame) {
+        let (name, under, state): Shipment = postcard::from_bytes(&frame.body).expect("we wrote it");
+        let Some(worker) = self[process].workers.get_mut(&(name.clone(), under)) else { return };
+        if worker.phase != Phase::AwaitingState {
+            return;
+        }
+        worker.phase = Phase::Preparing;
+        worker.state = state;
+        let pause = self.start_pause(process, &name, under);
+        self.after(pause, Happening::CopyReady(process, name, under));
+    }
+
+    /// The machine orders a copy.
+    pub fn prepare_copy(
+        &mut self,
+        process: ProcessId,
+        name: Name,
+        epoch: Epoch,
+        kind: &Kind,
+        state: Option<u64>,
+    ) {
+        self.must_have_code(process, &name, kind);
+        self.check_start(process, &name, epoch);
+        let birth = self.fresh_id();
+        let phase = if state.is_some() { Phase::AwaitingState } else { Phase::Preparing };
+        let worker = Worker { phase, ..Worker::new(kind, birth) };
+        self[process].workers.insert((name.clone(), epoch), worker);
+        match state {
+            Some(_) => self.after(STATE_PATIENCE, Happening::CopyReady(process, name, epoch)),
+            None => {
+                let pause = self.start_pause(process, &name, epoch);
+                if !self.hangs(kind.as_str()) {
+                    self.after(pause, Happening::CopyReady(process, name, epoch));
+                }
+            }
+        }
+    }
+
+    /// A copy is ready, or its state did not come, or its start fails.
+    pub fn copy_ready(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
+        if self.waits(process, Happening::CopyReady(process, name.clone(), epoch)) {
+            return;
+        }
+        let fails = !self.healed && self.random.percent(40);
+        let key = (name.clone(), epoch);
+        let Some(worker) = self[process].workers.get_mut(&key) else { return };
+        let why = match worker.phase {
+            Phase::AwaitingState => Some("its state did not come"),
+            Phase::Preparing if worker.kind == kind::FAILING && fails => Some("no luck"),
+            Phase::Preparing => None,
+            _ => return,
+        };
+        let result = match why {
+            Some(why) => {
+                self[process].workers.remove(&key);
+                Err(Reason::new(why))
+            }
+            None => {
+                worker.phase = Phase::Prepared;
+                Ok(())
+            }
+        };
+        self.disturb_move(process, process, name);
+        self.tell(process, Input::WorkerPrepared { name: name.clone(), epoch, result });
+    }
+
+    /// The handoff is off.
+    pub fn go_on(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
+        if let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) {
+            worker.asked = None;
+            if worker.phase == Phase::Held {
+                worker.phase = Phase::Running;
+            }
+        }
+    }
+
+    /// It goes on elsewhere, as the machine has just written down.
+    pub fn freeze_worker(&mut self, process: ProcessId, name: &Name, epoch: Epoch, to: Life, under: Epoch) {
+        let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) else {
+            return self.violate(format!(
+                "{} hands over {name}, epoch {epoch}, which it does not run",
+                self[process]
+            ));
+        };
+        if worker.phase != Phase::Held {
+            let phase = worker.phase;
+            return self.violate(format!("{} hands over {name}, which is {phase:?}", self[process]));
+        }
+        worker.phase = Phase::Frozen;
+        let state = worker.is_kept.then_some(worker.state);
+        let target = self.all_running().into_iter().find(|&other| self[other].life == to);
+        self.oracle.copies.frozen(process, name, epoch);
+        if let Some(target) = target {
+            self.oracle.copies.expect_state(name, under, process, target, state);
+        }
+        self.step_of_move(process, to, name);
+    }
+
+    /// A copy acts, or a frozen worker goes on.
+    pub fn activate(&mut self, process: ProcessId, name: &Name, epoch: Epoch, under: Epoch) {
+        let Some(mut worker) = self[process].workers.remove(&(name.clone(), epoch)) else {
+            return self.violate(format!(
+                "{} lets {name}, epoch {epoch}, act, which it does not have",
+                self[process]
+            ));
+        };
+        if !matches!(worker.phase, Phase::Prepared | Phase::Frozen) {
+            let phase = worker.phase;
+            return self.violate(format!("{} lets {name} act, which is {phase:?}", self[process]));
+        }
+        if under != epoch {
+            self.check_start(process, name, under);
+        }
+        worker.phase = Phase::Running;
+        worker.asked = None;
+        let state = worker.state;
+        self[process].workers.insert((name.clone(), under), worker);
+        self.oracle.copies.started(process, name, under);
+        if let Err(why) = self.oracle.copies.acts(process, name, under, state) {
+            self.violate(why);
+        }
+    }
+
+    fn step_of_move(&mut self, source: ProcessId, to: Life, name: &Name) {
+        let target = self.all_running().into_iter().find(|&other| self[other].life == to);
+        self.disturb_move(source, target.unwrap_or(source), name);
+    }
+
+    /// The link by which a process reaches a life, if it is open.
+    fn link_to(&mut self, process: ProcessId, to: Life) -> Option<LinkId> {
+        let target = self.all_running().into_iter().find(|&other| self[other].life == to)?;
+        self.open_link(process, target)
+    }
+}

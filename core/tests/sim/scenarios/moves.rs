@@ -1,0 +1,251 @@
+//! Workers move to where they are wanted, with all that they know; whoever dies on the way, one goes on.
+
+use std::collections::BTreeMap;
+
+use skep_core::event::{Reply, Request};
+
+use super::{KINDS, NAMES, cluster, millis};
+use crate::calls::{managed, name};
+use crate::faults::kind;
+use crate::hosts::{Phase, Worker};
+use crate::network::Told;
+use crate::world::{ProcessId, Settings, World};
+
+impl World {
+    fn register_some(&mut self, node: ProcessId, kind: &str, count: usize) {
+        for number in 0..count {
+            assert!(self.claim(node, &format!("n{number}"), managed(kind)).is_ok());
+        }
+    }
+
+    /// What each of them knows, and where it runs.
+    fn knowledge(&self, count: usize) -> BTreeMap<usize, (ProcessId, u64)> {
+        let one = |number| {
+            let copies = self.active_copies(&name(&format!("n{number}")));
+            let [(process, epoch)] = copies[..] else { panic!("n{number} runs as {copies:?}") };
+            let worker = &self[process].workers[&(name(&format!("n{number}")), epoch)];
+            (number, (process, worker.state))
+        };
+        (0..count).map(one).collect()
+    }
+
+    fn worker_in(&self, node: ProcessId, text: &str, phase: Phase) -> Option<&Worker> {
+        let mut workers = self[node].workers.iter();
+        workers
+            .find(|((name, _), worker)| name.as_str() == text && worker.phase == phase)
+            .map(|(_, found)| found)
+    }
+
+    /// What the one worker of this name knows, and where it runs.
+    fn knows(&self, text: &str) -> Option<(ProcessId, u64)> {
+        match self.active_copies(&name(text))[..] {
+            [(process, epoch)] => Some((process, self[process].workers[&(name(text), epoch)].state)),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+pub fn a_node_that_joins_gets_its_share_with_all_that_the_workers_know() {
+    for seed in 0..6 {
+        let (mut world, nodes) = cluster(seed, 2);
+        world.register_some(nodes[0], kind::PLAIN, 40);
+        let before = world.knowledge(40);
+        let site = world.site("c", KINDS);
+        world.boot(site);
+        world.rest();
+        let after = world.knowledge(40);
+        let joined = world.running(site).expect("it runs");
+        let moved = after.values().filter(|(process, _)| *process == joined).count();
+        assert!((5..25).contains(&moved), "seed {seed}: {moved} of 40 went to the third node");
+        for (number, (process, state)) in after {
+            assert_eq!(state, before[&number].1, "seed {seed}: n{number} forgot what it knew");
+            assert!(
+                process == joined || process == before[&number].0,
+                "seed {seed}: n{number} moved needlessly"
+            );
+        }
+    }
+}
+
+#[test]
+pub fn a_node_that_drains_hands_over_all_that_its_workers_know() {
+    for seed in 0..6 {
+        let (mut world, nodes) = cluster(seed, 3);
+        world.register_some(nodes[0], kind::PLAIN, 30);
+        let before = world.knowledge(30);
+        let here = before.values().filter(|(process, _)| *process == nodes[0]).count();
+        world[nodes[0]].is_leaving = true;
+        assert_eq!(world.call(nodes[0], Request::Drain), Reply::Drained(Ok(here)), "seed {seed}");
+        assert!(world[nodes[0]].workers.is_empty());
+        let states = |known: BTreeMap<usize, (ProcessId, u64)>| -> Vec<u64> {
+            known.into_values().map(|(_, state)| state).collect()
+        };
+        assert_eq!(states(world.knowledge(30)), states(before), "seed {seed}");
+    }
+}
+
+#[test]
+pub fn a_worker_that_asks_to_stay_stays_until_its_node_leaves() {
+    let mut world = World::new(Settings::calm(1));
+    let kinds = [kind::STAYING];
+    let first = world.site("a", &kinds);
+    world.boot(first);
+    world.rest();
+    let alone = world.running(first).expect("it runs");
+    world.register_some(alone, kind::STAYING, 20);
+    let second = world.site("b", &kinds);
+    world.boot(second);
+    world.rest();
+    assert!(world.knowledge(20).values().all(|(process, _)| *process == alone), "one moved though it stays");
+    world[alone].is_leaving = true;
+    assert_eq!(world.call(alone, Request::Drain), Reply::Drained(Ok(20)));
+    let other = world.running(second).expect("it runs");
+    assert!(world.knowledge(20).values().all(|(process, _)| *process == other));
+}
+
+#[test]
+pub fn a_worker_whose_copy_cannot_start_goes_on_where_it_is() {
+    let mut world = World::new(Settings::calm(2));
+    let kinds = [kind::HANGING];
+    let first = world.site("a", &kinds);
+    world.boot(first);
+    world.rest();
+    let alone = world.running(first).expect("it runs");
+    world.healed = true; // starts come to an end
+    world.register_some(alone, kind::HANGING, 10);
+    world.healed = false;
+    let second = world.site("b", &kinds);
+    world.boot(second);
+    for _ in 0..80 {
+        world.wait(millis(100));
+        for number in 0..10 {
+            assert!(world.runs_on(&format!("n{number}")).is_some() || world.is_moving(&format!("n{number}")));
+        }
+    }
+    world.healed = true;
+    world.rest();
+    let other = world.running(second).expect("it runs");
+    assert!(world.knowledge(10).values().any(|(process, _)| *process == other), "none was tried again");
+}
+
+impl World {
+    /// Whether a record says where it goes on, and nobody there has heard of it.
+    fn is_moving(&self, text: &str) -> bool {
+        self.all_running().iter().any(|&node| self.worker_in(node, text, Phase::Frozen).is_some())
+    }
+
+    /// A cluster in which a name, of a kind that its arbiter may not have, is about to move from one node to another:
+    /// until the first node's worker is in this phase.
+    fn on_the_move(seed: u64, count: usize, phase: Phase) -> Option<(Self, ProcessId, ProcessId, u64)> {
+        let mut world = Self::new(Settings::calm(seed));
+        for (number, node) in NAMES[..count].iter().enumerate() {
+            // the first has the kind from the start; the last boots later and has it too
+            let kinds: &[&str] = if number == 0 { &[kind::RARE, kind::PLAIN] } else { &[kind::PLAIN] };
+            let site = world.site(node, kinds);
+            world.boot(site);
+        }
+        world.rest();
+        let source = world.all_running()[0];
+        assert!(world.claim(source, &moving(seed), managed(kind::RARE)).is_ok());
+        world.rest();
+        let (_, state) = world.knows(&moving(seed)).expect("it runs");
+        let site = world.site("z", &[kind::RARE, kind::PLAIN]);
+        world.boot(site);
+        let until = world.now + millis(3000);
+        while world.now < until && world.worker_in(source, &moving(seed), phase).is_none() {
+            assert!(world.step(until).is_ok());
+        }
+        let target = world.running(site).expect("it runs");
+        world.worker_in(source, &moving(seed), phase)?;
+        Some((world, source, target, state))
+    }
+}
+
+/// Another name with each seed, and so another arbiter.
+fn moving(seed: u64) -> String {
+    format!("x{seed}")
+}
+
+/// So many seeds are tried for one in which the name moves.
+const TRIES: u64 = 12;
+
+#[test]
+pub fn a_target_that_dies_with_the_record_gives_the_worker_back() {
+    let mut tried = 0;
+    for seed in 0..TRIES {
+        let Some((mut world, source, target, state)) = World::on_the_move(seed, 3, Phase::Frozen) else {
+            continue;
+        };
+        tried += 1;
+        world.crash(target, Told::ByReset);
+        world.rest();
+        assert_eq!(world.knows(&moving(seed)), Some((source, state)), "seed {seed}");
+    }
+    assert!(tried > 1, "it never moved");
+}
+
+#[test]
+pub fn a_source_that_dies_before_the_record_leaves_a_copy_that_goes_on() {
+    let mut tried = 0;
+    for seed in 0..TRIES {
+        let Some((mut world, source, target, state)) = World::on_the_move(seed, 3, Phase::Held) else {
+            continue;
+        };
+        let ready = |world: &World| world.worker_in(target, &moving(seed), Phase::Prepared).is_some();
+        let Ok(true) = world.run_until(millis(200), ready) else { continue };
+        tried += 1;
+        world.crash(source, Told::ByReset);
+        world.rest();
+        assert_eq!(world.knows(&moving(seed)), Some((target, state)), "seed {seed}");
+    }
+    assert!(tried > 1, "it never moved");
+}
+
+#[test]
+pub fn a_removal_that_meets_a_move_ends_the_worker_where_it_went() {
+    let mut tried = 0;
+    for seed in 0..TRIES {
+        let Some((mut world, source, _, _)) = World::on_the_move(seed, 3, Phase::Frozen) else { continue };
+        let Reply::Owner(Ok(owner)) = world.call(source, Request::Owner { name: name(&moving(seed)) }) else {
+            panic!()
+        };
+        tried += 1;
+        let others: Vec<ProcessId> = world.all_running().into_iter().filter(|&node| node != source).collect();
+        for asked in others {
+            let Some((mut world, ..)) = World::on_the_move(seed, 3, Phase::Frozen) else { continue };
+            assert_eq!(world.unregister(asked, &moving(seed)), Ok(()), "seed {seed}, {owner:?}");
+            let copies = world.active_copies(&name(&moving(seed)));
+            assert!(copies.is_empty(), "seed {seed}: it is removed, and runs as {copies:?}");
+            world.rest();
+        }
+    }
+    assert!(tried > 1, "it never moved");
+}
+
+#[test]
+pub fn a_move_that_one_survivor_knows_of_is_found_before_anyone_takes_over() {
+    let mut tried = 0;
+    for seed in 0..TRIES {
+        let Some((mut world, source, target, state)) = World::on_the_move(seed, 3, Phase::Held) else {
+            continue;
+        };
+        let ready = |world: &World| world.worker_in(target, &moving(seed), Phase::Prepared).is_some();
+        let Ok(true) = world.run_until(millis(200), ready) else { continue };
+        // what the source writes from now on reaches the target alone
+        let (here, there) = (world[source].site, world[target].site);
+        for site in world.all_sites() {
+            if site != here && site != there {
+                world.cut(here, site);
+            }
+        }
+        let acts = |world: &World| world.worker_in(target, &moving(seed), Phase::Running).is_some();
+        let Ok(true) = world.run_until(millis(200), acts) else { continue };
+        tried += 1;
+        world.crash(source, Told::ByReset);
+        world.mend_network();
+        world.rest();
+        assert_eq!(world.knows(&moving(seed)), Some((target, state)), "seed {seed}");
+    }
+    assert!(tried > 1, "it never moved");
+}
