@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod config;
+pub mod delivery;
 mod discovery;
 pub mod error;
 pub mod event;
