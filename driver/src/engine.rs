@@ -43,6 +43,8 @@ pub(crate) struct Engine<D> {
     last_call: u64,
     alarm: Option<(Instant, BoxFuture<'static, ()>)>,
     abandoned: bool,
+    /// Members that were just counted down.
+    dead: Vec<Life>,
 }
 
 /// A user who waits for the machine's answer.
@@ -71,6 +73,7 @@ impl<D: Dialer> Engine<D> {
             last_call: 0,
             alarm: None,
             abandoned: false,
+            dead: Vec::new(),
         }
     }
 
@@ -103,7 +106,8 @@ impl<D: Dialer> Engine<D> {
 
     /// Until there is mail, or the machine or the host wants to be woken.
     async fn wait(&mut self, mail: &mut VecDeque<Mail>) {
-        let deadline = [self.machine.poll_timeout(), self.host.deadline()].into_iter().flatten().min();
+        let deadlines = [self.machine.poll_timeout(), self.host.deadline(), self.shared.router.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         match (deadline, &self.alarm) {
             (None, _) => self.alarm = None,
             (Some(at), Some((set, _))) if *set <= at => {} // ringing early is harmless, and saves a timer
@@ -180,6 +184,15 @@ impl<D: Dialer> Engine<D> {
                 self.host.on_detached(name, epoch);
                 None
             }
+            Mail::Question { asker, token } => {
+                self.shared.router.on_question(asker, token);
+                None
+            }
+            Mail::Flushed { from, token } => {
+                self.shared.router.on_flushed(from, token);
+                None
+            }
+            Mail::Attend => None, // which is done after each piece of mail
             Mail::Observed { source, observation, done } => {
                 drop(done); // the source may go on
                 Some(Input::Observed { source, observation })
@@ -229,9 +242,14 @@ impl<D: Dialer> Engine<D> {
                     }
                 }
             }
-            let input = self.host.report()?;
+            let Some(input) = self.host.report() else { break };
             self.handle(input);
         }
+        for life in std::mem::take(&mut self.dead) {
+            self.host.on_dead(life);
+        }
+        self.shared.router.attend(self.shared.platform.now());
+        None
     }
 
     fn obey(&mut self, output: Output) -> Option<RetireReason> {
@@ -256,7 +274,7 @@ impl<D: Dialer> Engine<D> {
             Output::BeginHandoff { name, epoch, why } => self.host.begin_handoff(name, epoch, why),
             Output::SendState { name, epoch, to, under } => self.host.send_state(name, epoch, to, under),
             Output::GoOn { name, epoch } => self.host.go_on(&name, epoch),
-            Output::Freeze { name, epoch, to: _, under: _ } => self.host.freeze(&name, epoch),
+            Output::Freeze { name, epoch, to, under } => self.host.freeze(&name, epoch, to, under),
             Output::Prepare { name, epoch, kind, args, state, from } => {
                 let copy = Copy { state, from };
                 self.host.prepare(name, epoch, kind, args, &copy);
@@ -267,7 +285,7 @@ impl<D: Dialer> Engine<D> {
                     self.answer(asked, reply);
                 }
             }
-            Output::Place { name, placement } => self.shared.router.lookup.place(name, placement),
+            Output::Place { name, placement } => self.shared.router.place(name, placement),
             Output::Event(event) => self.tell(event),
             Output::Retire(reason) => return Some(reason),
         }
@@ -310,6 +328,9 @@ impl<D: Dialer> Engine<D> {
 
     fn tell(&mut self, event: Event) {
         logging::event(&self.config.node, &event);
+        if let Event::MemberDown { life, .. } = &event {
+            self.dead.push(*life);
+        }
         match &event {
             Event::Formed { .. } => self.shared.status.change(|state| state.is_up = true),
             Event::MemberUp { node, life }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures::channel::oneshot;
 use skep_core::Instant;
+use skep_core::delivery::Token;
 use skep_core::error::{DialFailure, RegisterError};
 use skep_core::event::{Observation, Registration, Reply, Request, Way};
 use skep_core::id::{Address, Epoch, Kind, Life, LinkId, Name, Reason, Source};
@@ -70,6 +71,18 @@ pub(crate) enum Mail {
         name: Name,
         epoch: Epoch,
     },
+    /// A peer asks whether all that it sent has come to who has its name now.
+    Question {
+        asker: Life,
+        token: Token,
+    },
+    /// The answer to such a question of ours.
+    Flushed {
+        from: Life,
+        token: Token,
+    },
+    /// The data path has something for the engine to see to.
+    Attend,
     Observed {
         source: Source,
         observation: Observation,

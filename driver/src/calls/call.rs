@@ -11,6 +11,7 @@ use skep_core::id::Epoch;
 use skep_core::wire::Frame;
 
 use super::error::{CallError, Handled, SendError};
+use super::holding::{Held, Letter};
 use super::pending::Ticket;
 use super::reply::ReplyPath;
 use super::router::{Resident, Route, Router};
@@ -18,7 +19,7 @@ use super::wheel::Outcome;
 use super::wire::{self, Header, Undelivered, Unframed};
 use crate::link::PushError;
 use crate::lookup::Watch;
-use crate::worker::{Call, Message, MessageId, ReplyTo};
+use crate::worker::{Call, LONGEST, Message, MessageId, ReplyTo};
 
 /// How long a call waits before it is sent again to a worker that would not have it: doubled each time, between
 /// these two. It is sent again at once when something changes around its name.
@@ -79,13 +80,19 @@ impl Router {
         ticket: &Ticket,
         deadline: Instant,
     ) -> Result<Result<M::Reply, Again>, CallError> {
-        match self.route(name) {
+        let seen = self.moves();
+        let route = self.route(name);
+        if self.is_held(name) {
+            return Ok(Err(Again::NoWay));
+        }
+        match route {
             Route::Free if self.has_ended() => return Err(CallError::Ended),
             Route::Free => return Err(CallError::NotFound),
             Route::Between => return Ok(Err(Again::NoWay)),
             Route::Here(resident) => {
                 let path = ReplyPath::here(self.pending.clone(), ticket.key(), deadline);
                 match offer(&resident, message, path, ticket).await {
+                    Ok(()) if self.moves() != seen => self.sent_late(name, self.life()),
                     Ok(()) => {}
                     Err(NotOffered::Expired) => return Err(CallError::Overloaded),
                     Err(NotOffered::Refused(Undelivered::UnknownMessage)) => {
@@ -104,6 +111,7 @@ impl Router {
                     })?;
                 ticket.sent_on(link.id(), link.peer());
                 match link.push(frame) {
+                    Ok(()) if self.moves() != seen => self.sent_late(name, link.peer()),
                     Ok(()) => {}
                     Err(PushError::Full) => return Err(CallError::Overloaded),
                     Err(PushError::Ended) => {
@@ -138,11 +146,20 @@ impl Router {
         }
     }
 
-    /// Sends a message that wants no answer. Never waits.
+    /// Sends a message that wants no answer. Never waits: while its name moves it is held here.
     pub(crate) fn send<M: Message>(&self, name: &str, message: M) -> Result<(), SendError> {
-        match self.route(name) {
-            Route::Free => Err(SendError::NotFound),
-            Route::Between => Err(SendError::NotReachable),
+        let seen = self.moves();
+        let mut route = self.route(name);
+        while self.is_held(name) {
+            match self.hold(name, letter(&message)?) {
+                Held::Yes => return Ok(()),
+                Held::Full => return Err(SendError::MailboxFull),
+                Held::No => route = self.route(name), // it has just been freed
+            }
+        }
+        let to = match route {
+            Route::Free => return Err(SendError::NotFound),
+            Route::Between => return Err(SendError::NotReachable),
             Route::Here(resident) => {
                 let mut call = Some(Call { message, reply: ReplyTo::new(ReplyPath::nobody()) });
                 resident.mailbox.offer(&mut call, None).map_err(|why| match why {
@@ -150,21 +167,38 @@ impl Router {
                     Undelivered::Overloaded => SendError::MailboxFull,
                     Undelivered::UnknownMessage => SendError::UnknownMessage,
                     Undelivered::BadMessage => SendError::BadMessage,
-                })
+                })?;
+                self.life()
             }
             Route::There(link, epoch) => {
-                let id = MessageId::of::<M>().0;
-                let header = Header { call: 0, remaining_micros: 0, epoch, message: id, name };
-                let frame = wire::frame(wire::ONE_WAY, &header, &message).map_err(|error| match error {
-                    Unframed::TooLarge { length } => SendError::MessageTooLarge { length },
-                    Unframed::NotEncoded => SendError::BadMessage,
-                })?;
-                link.push(frame).map_err(|error| match error {
+                link.push(one_way(name, epoch, &message)?).map_err(|error| match error {
                     PushError::Full => SendError::MailboxFull,
                     PushError::Ended => SendError::NotReachable,
-                })
+                })?;
+                link.peer()
             }
+        };
+        if self.moves() != seen {
+            self.sent_late(name, to);
         }
+        Ok(())
+    }
+}
+
+fn one_way<M: Message>(name: &str, epoch: Epoch, message: &M) -> Result<Frame, SendError> {
+    let id = MessageId::of::<M>().0;
+    let header = Header { call: 0, remaining_micros: 0, epoch, message: id, name };
+    wire::frame(wire::ONE_WAY, &header, message).map_err(|error| match error {
+        Unframed::TooLarge { length } => SendError::MessageTooLarge { length },
+        Unframed::NotEncoded => SendError::BadMessage,
+    })
+}
+
+fn letter<M: Message>(message: &M) -> Result<Letter, SendError> {
+    match postcard::to_allocvec(message) {
+        Ok(bytes) if bytes.len() > LONGEST => Err(SendError::MessageTooLarge { length: bytes.len() }),
+        Ok(bytes) => Ok(Letter { message: MessageId::of::<M>(), bytes }),
+        Err(_) => Err(SendError::BadMessage),
     }
 }
 

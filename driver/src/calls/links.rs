@@ -41,6 +41,18 @@ impl Links {
         by_life.get(&life)?.iter().find(|link| link.is_open()).cloned()
     }
 
+    /// To whom there is a link.
+    pub(crate) fn lives(&self) -> Vec<Life> {
+        self.by_life.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// To that life, or by way of the other. Where neither can be reached its caller's deadline ends the call.
+    pub(crate) fn send_by(&self, to: Life, by: Life, frame: Frame) {
+        if let Some(link) = self.to(to).or_else(|| self.to(by)) {
+            let _ = link.push(frame); // a full lane leaves it to the deadline too
+        }
+    }
+
     /// An answer goes back over the link that the question came on, or over another one to the same life.
     /// Where there is none its caller hears of the lost link anyway; a full lane leaves it to the deadline.
     pub(crate) fn send_back(&self, link: &Link, frame: Frame) {

@@ -4,6 +4,9 @@
 
 mod call;
 mod error;
+mod fences;
+mod forwarding;
+mod holding;
 mod links;
 mod pending;
 mod reply;
@@ -12,6 +15,7 @@ mod wheel;
 mod wire;
 
 pub use error::{CallError, Handled, SendError};
+pub(crate) use forwarding::Forwarding;
 pub use reply::ReplyPath;
-pub(crate) use router::{Resident, Router};
+pub(crate) use router::{Resident, Router, Stands};
 pub use wire::Undelivered;

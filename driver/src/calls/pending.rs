@@ -9,7 +9,7 @@ use futures::task::AtomicWaker;
 use skep_core::Instant;
 use skep_core::id::{Life, LinkId};
 
-use super::wheel::{Entry, Key, Outcome, SHARDS, Shard, TICK};
+use super::wheel::{Entry, Key, Outcome, SHARDS, Sent, Shard, TICK};
 use crate::runtime::Platform;
 
 /// Ticks without any call before the wheel stands still.
@@ -64,7 +64,28 @@ impl Pending {
 
     /// Ends a call that was sent to this life, unless it has ended already. No other can answer it.
     pub(crate) fn finish_from(&self, peer: Life, key: Key, outcome: Outcome) {
-        self.finish_if(key, outcome, |entry| entry.link.is_some_and(|(_, life)| life == peer));
+        self.finish_if(key, outcome, |entry| entry.sent.is_some_and(|sent| sent.to == peer));
+    }
+
+    /// Ends a call that was forwarded after it had been sent to this life, unless it has ended already.
+    pub(crate) fn finish_for(&self, asked: Life, key: Key, outcome: Outcome) {
+        self.finish_if(key, outcome, |entry| entry.sent.is_some_and(|sent| sent.asked == asked));
+    }
+
+    /// A call that was sent to `asked` has been forwarded.
+    pub(crate) fn moved(&self, key: Key, asked: Life, to: Life, link: Option<LinkId>) {
+        let mut shard = self.shard(key.shard());
+        let Some(entry) = shard.entry(key) else { return };
+        if entry.sent.is_some_and(|sent| sent.asked == asked) {
+            entry.sent = Some(Sent { link, to, asked });
+        }
+    }
+
+    /// A call to a worker of this node has been forwarded, by this node.
+    pub(crate) fn sent_from_here(&self, key: Key, asked: Life, to: Life, link: Option<LinkId>) {
+        if let Some(entry) = self.shard(key.shard()).entry(key) {
+            entry.sent = Some(Sent { link, to, asked });
+        }
     }
 
     fn finish_if(&self, key: Key, outcome: Outcome, condition: impl Fn(&Entry) -> bool) {
@@ -96,7 +117,7 @@ impl Pending {
             let mut shard = self.shard(shard);
             let mut wakers = Vec::new();
             for entry in &mut shard.entries {
-                if entry.link.is_some_and(|(sent, _)| lost(sent)) && entry.outcome.is_none() {
+                if entry.sent.and_then(|sent| sent.link).is_some_and(&lost) && entry.outcome.is_none() {
                     entry.outcome = Some(Outcome::LinkLost);
                     wakers.extend(entry.waker.take());
                 }
@@ -109,9 +130,9 @@ impl Pending {
     /// Calls that were sent on `from` are answered over `to`, which leads to the same life.
     pub(crate) fn link_replaced(&self, from: LinkId, to: LinkId) {
         for shard in 0..SHARDS {
-            for (link, _) in self.shard(shard).entries.iter_mut().filter_map(|entry| entry.link.as_mut()) {
-                if *link == from {
-                    *link = to;
+            for sent in self.shard(shard).entries.iter_mut().filter_map(|entry| entry.sent.as_mut()) {
+                if sent.link == Some(from) {
+                    sent.link = Some(to);
                 }
             }
         }
@@ -160,14 +181,14 @@ impl Ticket {
     /// From now on the loss of this link ends the call.
     pub(crate) fn sent_on(&self, link: LinkId, peer: Life) {
         if let Some(entry) = self.pending.shard(self.key.shard()).entry(self.key) {
-            entry.link = Some((link, peer));
+            entry.sent = Some(Sent { link: Some(link), to: peer, asked: peer });
         }
     }
 
     /// It was not sent on that link after all.
     pub(crate) fn not_sent(&self) {
         if let Some(entry) = self.pending.shard(self.key.shard()).entry(self.key) {
-            entry.link = None;
+            entry.sent = None;
             if matches!(entry.outcome, Some(Outcome::LinkLost)) {
                 entry.outcome = None;
             }
@@ -179,7 +200,7 @@ impl Ticket {
         let mut shard = self.pending.shard(self.key.shard());
         let entry = shard.entry(self.key).expect("a ticket keeps its entry");
         if let Some(outcome) = entry.outcome.take() {
-            entry.link = None;
+            entry.sent = None;
             return Poll::Ready(outcome);
         }
         if !entry.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -271,6 +292,25 @@ mod tests {
         assert!(ticket.outcome().now_or_never().is_none());
         pending.finish_from(Life(7), ticket.key(), Outcome::ReplyTooLarge);
         assert!(matches!(ticket.outcome().now_or_never(), Some(Outcome::ReplyTooLarge)));
+    }
+
+    #[test]
+    fn a_call_that_was_forwarded_is_answered_by_whoever_has_it_and_ends_with_the_link_there() {
+        let pending = Arc::new(Pending::new(10));
+        let [answered, lost, stranger] = [(); 3].map(|()| {
+            let ticket = pending.open(at(0), at(100)).expect("there is room");
+            ticket.sent_on(LinkId(7), Life(7));
+            pending.moved(ticket.key(), Life(7), Life(8), Some(LinkId(8)));
+            pending.moved(ticket.key(), Life(6), Life(6), Some(LinkId(6))); // no word of that life's
+            ticket
+        });
+        pending.link_lost(LinkId(7));
+        pending.finish_for(Life(7), answered.key(), Outcome::ReplyTooLarge);
+        assert!(matches!(answered.outcome().now_or_never(), Some(Outcome::ReplyTooLarge)));
+        pending.finish_for(Life(8), stranger.key(), Outcome::ReplyTooLarge);
+        assert!(stranger.outcome().now_or_never().is_none(), "it was not asked first");
+        pending.link_lost(LinkId(8));
+        assert!(matches!(lost.outcome().now_or_never(), Some(Outcome::LinkLost)));
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use skep_core::Instant;
+use skep_core::id::Life;
 
 use super::error::Handled;
 use super::links::Links;
 use super::pending::Pending;
 use super::wheel::{Key, Outcome};
-use super::wire::{self, Answered, Undelivered, Unframed, Verdict};
+use super::wire::{self, Answered, Caller, ReplyFor, Undelivered, Unframed, Verdict};
 use crate::link::Link;
 use crate::worker::{Call, Message, ReplyTo};
 
@@ -34,6 +35,15 @@ enum To {
         link: Link,
         call: u64,
     },
+    /// To the caller of a forwarded call.
+    Elsewhere {
+        links: Arc<Links>,
+        pending: Arc<Pending>,
+        me: Life,
+        caller: Caller,
+        /// Who forwarded it, and may have a link to the caller if we have none.
+        by: Life,
+    },
 }
 
 impl ReplyPath {
@@ -47,6 +57,28 @@ impl ReplyPath {
 
     pub(crate) fn there(links: Arc<Links>, link: Link, call: u64, deadline: Instant) -> Self {
         Self { to: To::There { links, link, call }, handled: Handled::No, deadline }
+    }
+
+    pub(super) fn elsewhere(
+        links: Arc<Links>,
+        pending: Arc<Pending>,
+        me: Life,
+        caller: Caller,
+        by: Life,
+        deadline: Instant,
+    ) -> Self {
+        Self { to: To::Elsewhere { links, pending, me, caller, by }, handled: Handled::No, deadline }
+    }
+
+    /// Who waits for the answer, as seen from this life, and until when: whoever is told this answers instead.
+    pub(super) fn into_caller(mut self, me: Life) -> Option<(Caller, Instant)> {
+        let caller = match std::mem::replace(&mut self.to, To::Nobody) {
+            To::Nobody => return None,
+            To::Here { key, .. } => Caller { life: me, asked: me, call: key.0 },
+            To::There { link, call, .. } => Caller { life: link.peer(), asked: me, call },
+            To::Elsewhere { caller, .. } => caller,
+        };
+        Some((caller, self.deadline))
     }
 
     /// From now on a lost answer says that the message may have been handled.
@@ -67,8 +99,16 @@ impl ReplyPath {
                 let verdict = Verdict { call, outcome: Answered::Reply };
                 match wire::frame(wire::REPLY, &verdict, &reply) {
                     Ok(frame) => links.send_back(&link, frame),
-                    Err(Unframed::TooLarge { .. }) => tell(&links, &link, call, Answered::ReplyTooLarge),
-                    Err(Unframed::NotEncoded) => tell(&links, &link, call, Answered::Failed(Handled::Maybe)),
+                    Err(error) => tell(&links, &link, call, error.into()),
+                }
+            }
+            To::Elsewhere { pending, me, caller, .. } if caller.life == me => {
+                pending.finish_for(caller.asked, Key(caller.call), Outcome::Replied(Box::new(reply)));
+            }
+            To::Elsewhere { links, caller, by, .. } => {
+                match wire::frame(wire::REPLY_FOR, &reply_for(&caller, Answered::Reply), &reply) {
+                    Ok(frame) => links.send_by(caller.life, by, frame),
+                    Err(error) => tell_elsewhere(&links, &caller, by, error.into()),
                 }
             }
         }
@@ -79,16 +119,22 @@ impl ReplyPath {
             To::Nobody => {}
             To::Here { pending, key } => pending.finish(key, Outcome::Undelivered(why)),
             To::There { links, link, call } => tell(&links, &link, call, Answered::Undelivered(why)),
+            To::Elsewhere { pending, me, caller, .. } if caller.life == me => {
+                pending.finish_for(caller.asked, Key(caller.call), Outcome::Undelivered(why));
+            }
+            To::Elsewhere { links, caller, by, .. } => {
+                tell_elsewhere(&links, &caller, by, Answered::Undelivered(why));
+            }
         }
     }
 
     /// The worker ended before it took the message: the caller has it again, and may try its next start.
     pub(crate) fn give_back(mut self, message: impl Any + Send) {
         match std::mem::replace(&mut self.to, To::Nobody) {
-            To::Nobody => {}
             To::Here { pending, key } => pending.finish(key, Outcome::Returned(Box::new(message))),
-            To::There { links, link, call } => {
-                tell(&links, &link, call, Answered::Undelivered(Undelivered::NotHere));
+            to @ (To::Nobody | To::There { .. } | To::Elsewhere { .. }) => {
+                self.to = to;
+                self.refuse(Undelivered::NotHere);
             }
         }
     }
@@ -113,8 +159,32 @@ impl Drop for ReplyPath {
             To::Nobody => {}
             To::Here { pending, key } => pending.finish(key, Outcome::Failed(self.handled)),
             To::There { links, link, call } => tell(&links, &link, call, Answered::Failed(self.handled)),
+            To::Elsewhere { pending, me, caller, .. } if caller.life == me => {
+                pending.finish_for(caller.asked, Key(caller.call), Outcome::Failed(self.handled));
+            }
+            To::Elsewhere { links, caller, by, .. } => {
+                tell_elsewhere(&links, &caller, by, Answered::Failed(self.handled));
+            }
         }
     }
+}
+
+impl From<Unframed> for Answered {
+    /// Why there is no frame of an answer.
+    fn from(error: Unframed) -> Self {
+        match error {
+            Unframed::TooLarge { .. } => Self::ReplyTooLarge,
+            Unframed::NotEncoded => Self::Failed(Handled::Maybe),
+        }
+    }
+}
+
+fn reply_for(caller: &Caller, outcome: Answered) -> ReplyFor {
+    ReplyFor { to: caller.life, asked: caller.asked, verdict: Verdict { call: caller.call, outcome } }
+}
+
+fn tell_elsewhere(links: &Links, caller: &Caller, by: Life, outcome: Answered) {
+    links.send_by(caller.life, by, wire::plain(wire::REPLY_FOR, &reply_for(caller, outcome)));
 }
 
 fn tell(links: &Links, link: &Link, call: u64, outcome: Answered) {

@@ -1,20 +1,27 @@
 //! Where a name's messages go, and what comes in from links goes to whom.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use skep_core::Instant;
+use skep_core::delivery::{Forwarder, Holds, Received, Token};
 use skep_core::id::{Epoch, Life, LinkId, Name};
 use skep_core::wire::Frame;
 use tracing::debug;
 
+use super::fences::Fences;
+use super::forwarding::Parcel;
+use super::holding::{Letter, MAX_HELD};
 use super::links::Links;
 use super::pending::Pending;
 use super::reply::ReplyPath;
 use super::wheel::{Key, Outcome};
-use super::wire::{self, Answered, Header, Undelivered, Verdict};
+use super::wire::{self, Header, Moved, Undelivered, Verdict};
 use crate::link::Link;
 use crate::lookup::{ByName, Known, Lookup};
+use crate::mail::{Inbox, Mail};
 use crate::runtime::Platform;
 use crate::states::{self, Arrivals};
 use crate::worker::Delivery;
@@ -29,6 +36,17 @@ pub(crate) struct Router {
     pub(crate) links: Arc<Links>,
     pub(crate) pending: Arc<Pending>,
     pub(crate) arrivals: Arc<Arrivals>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) forwarder: Mutex<Forwarder<Parcel>>,
+    received: Mutex<Received>,
+    pub(super) holds: Mutex<Holds<Letter>>,
+    /// Whether any name is held.
+    pub(super) holding: AtomicBool,
+    /// How often a name went elsewhere.
+    pub(super) moves: AtomicU64,
+    /// Lanes that were full, and when to try them again.
+    stalled: Mutex<BTreeSet<(Instant, Life)>>,
+    pub(super) fences: Fences,
     residents: ByName<Resident>,
     life: AtomicU64,
     ended: AtomicBool,
@@ -40,6 +58,25 @@ pub(crate) struct Router {
 pub(crate) struct Resident {
     pub(crate) epoch: Epoch,
     pub(crate) mailbox: Arc<dyn Delivery>,
+    pub(crate) stands: Stands,
+}
+
+/// What a resident takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stands {
+    /// It holds the name: what is for its start or an earlier one.
+    Active,
+    /// It is a prepared copy: what is for its start alone. The rest is for who still holds the name.
+    Prepared,
+}
+
+impl Resident {
+    pub(super) fn takes(&self, epoch: Epoch) -> bool {
+        match self.stands {
+            Stands::Active => epoch <= self.epoch,
+            Stands::Prepared => epoch == self.epoch,
+        }
+    }
 }
 
 /// The way to a worker at this moment.
@@ -55,13 +92,21 @@ pub(crate) enum Route {
 }
 
 impl Router {
-    pub(crate) fn new(platform: Platform, life: Life, max_state: usize) -> Self {
+    pub(crate) fn new(platform: Platform, life: Life, max_state: usize, inbox: Arc<Inbox>) -> Self {
         Self {
             arrivals: Arc::new(Arrivals::new(platform.clone(), max_state)),
             platform,
             lookup: Lookup::new(),
             links: Arc::new(Links::default()),
             pending: Arc::new(Pending::new(MAX_PENDING)),
+            inbox,
+            forwarder: Mutex::default(),
+            received: Mutex::default(),
+            holds: Mutex::new(Holds::new(MAX_HELD)),
+            holding: AtomicBool::new(false),
+            moves: AtomicU64::new(0),
+            stalled: Mutex::default(),
+            fences: Fences::default(),
             residents: ByName::new(),
             life: AtomicU64::new(life.0),
             ended: AtomicBool::new(false),
@@ -83,6 +128,9 @@ impl Router {
     }
 
     pub(crate) fn settle(&self, name: Name, resident: Resident) {
+        if resident.stands == Stands::Active {
+            self.forwarder().settle(&name);
+        }
         self.residents.insert(name.clone(), resident);
         self.lookup.touch(name.as_str());
     }
@@ -102,25 +150,36 @@ impl Router {
     }
 
     pub(crate) fn link_up(&self, link: Link) {
+        let peer = link.peer();
         self.links.add(link);
+        self.relink(peer);
         self.lookup.touch_all();
     }
 
     pub(crate) fn link_down(&self, link: LinkId, peer: Life) {
-        if self.links.remove(link, peer).is_none() {
-            self.arrivals.lost(peer);
+        if self.cut_off(link, peer).is_some() {
+            self.holds().lost(peer); // what was asked on that link is not answered
         }
         self.pending.link_lost(link);
     }
 
+    /// That link is gone. Gives another one to the same life, if there is one.
+    fn cut_off(&self, link: LinkId, peer: Life) -> Option<Link> {
+        let other = self.links.remove(link, peer);
+        if other.is_some() {
+            self.relink(peer);
+        } else {
+            self.arrivals.lost(peer);
+            self.holds().lost(peer); // it answers no question of ours
+        }
+        other
+    }
+
     /// We closed it: what was sent on it still arrives, and is answered over another link if there is one.
     pub(crate) fn link_closed(&self, link: LinkId, peer: Life) {
-        match self.links.remove(link, peer) {
+        match self.cut_off(link, peer) {
             Some(other) => self.pending.link_replaced(link, other.id()),
-            None => {
-                self.arrivals.lost(peer);
-                self.pending.link_lost(link);
-            }
+            None => self.pending.link_lost(link),
         }
     }
 
@@ -149,15 +208,24 @@ impl Router {
 
     /// Takes a frame of the calls lane or the bulk lane. Never waits.
     pub(crate) fn passed(&self, link: &Link, frame: Frame) {
-        let understood = match frame.kind {
-            wire::REQUEST | wire::ONE_WAY => self.on_message(link, frame.kind, &frame.body),
+        let kind = frame.kind;
+        let understood = match kind {
+            wire::REQUEST | wire::ONE_WAY => self.on_message(link, kind, &frame.body),
             wire::REPLY => self.on_reply(link.peer(), frame.body),
+            wire::FORWARD => self.on_forward(link, &frame.body),
+            wire::FORWARDED => self.on_forwarded(link.peer(), &frame.body),
+            wire::FLUSH => self.post_token(&frame.body, |token| Mail::Question { asker: link.peer(), token }),
+            wire::FLUSHED => self.post_token(&frame.body, |token| Mail::Flushed { from: link.peer(), token }),
+            wire::MOVED => {
+                postcard::from_bytes::<Moved>(&frame.body).ok().map(|moved| self.on_call_moved(&moved))
+            }
+            wire::REPLY_FOR => self.on_reply_for(frame),
             states::STATE => self.arrivals.on_piece(link.peer(), &frame.body),
             _ => Some(()), // of a newer version: skipped
         };
         if understood.is_none() {
             self.malformed.fetch_add(1, Ordering::Relaxed);
-            debug!(node = %link.node(), kind = frame.kind, "a frame that is none");
+            debug!(node = %link.node(), kind, "a frame that is none");
         }
     }
 
@@ -170,26 +238,45 @@ impl Router {
             ReplyPath::there(self.links.clone(), link.clone(), header.call, deadline)
         };
         match self.residents.get(header.name) {
-            Some(resident) if header.epoch <= resident.epoch => {
+            Some(resident) if resident.takes(header.epoch) => {
                 if let Err((why, path)) = resident.mailbox.deliver(header.message_id(), message, path) {
                     path.refuse(why);
                 }
             }
-            Some(_) | None => path.refuse(Undelivered::NotHere),
+            Some(_) | None => {
+                let (name, id) = (header.name, header.message_id());
+                if let Err(path) = self.pass_on(name, header.epoch, id, message, path) {
+                    path.refuse(Undelivered::NotHere);
+                }
+            }
         }
+        Some(())
+    }
+
+    /// The engine answers it, behind all news that came before.
+    fn post_token(&self, body: &[u8], mail: impl FnOnce(Token) -> Mail) -> Option<()> {
+        let token = Token(wire::number(body)?);
+        self.inbox.post(mail(token));
         Some(())
     }
 
     fn on_reply(&self, peer: Life, body: Vec<u8>) -> Option<()> {
         let (verdict, reply) = postcard::take_from_bytes::<Verdict>(&body).ok()?;
         let from = body.len() - reply.len();
-        let outcome = match verdict.outcome {
-            Answered::Reply => Outcome::Encoded(body, from),
-            Answered::Undelivered(why) => Outcome::Undelivered(why),
-            Answered::Failed(handled) => Outcome::Failed(handled),
-            Answered::ReplyTooLarge => Outcome::ReplyTooLarge,
-        };
+        let outcome = Outcome::answered(verdict.outcome, body, from);
         self.pending.finish_from(peer, Key(verdict.call), outcome);
         Some(())
+    }
+
+    pub(super) fn resident(&self, name: &str) -> Option<Resident> {
+        self.residents.get(name)
+    }
+
+    pub(super) fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
+    }
+
+    pub(super) fn stalled(&self) -> MutexGuard<'_, BTreeSet<(Instant, Life)>> {
+        self.stalled.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
     }
 }

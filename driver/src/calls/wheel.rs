@@ -11,7 +11,7 @@ use skep_core::Instant;
 use skep_core::id::{Life, LinkId};
 
 use super::error::Handled;
-use super::wire::Undelivered;
+use super::wire::{Answered, Undelivered};
 
 /// How late a call may end after its deadline.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -33,9 +33,20 @@ pub(super) struct Entry {
     bucket: u32,
     before: u32,
     after: u32,
-    pub(super) link: Option<(LinkId, Life)>,
+    pub(super) sent: Option<Sent>,
     pub(super) outcome: Option<Outcome>,
     pub(super) waker: Option<Waker>,
+}
+
+/// To whom a call went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sent {
+    /// Its loss ends the call. `None` after a move to where no link of ours leads.
+    pub(super) link: Option<LinkId>,
+    /// Who has it now.
+    pub(super) to: Life,
+    /// Who had it first.
+    pub(super) asked: Life,
 }
 
 /// One waiting call, unique for 2^32 calls in its place: generation `<< 32`, place `<< 4`, shard. Never 0.
@@ -58,6 +69,18 @@ pub(crate) enum Outcome {
     Expired,
 }
 
+impl Outcome {
+    /// What an answer says that came in these bytes, and itself begins after so many.
+    pub(super) fn answered(answered: Answered, bytes: Vec<u8>, from: usize) -> Self {
+        match answered {
+            Answered::Reply => Self::Encoded(bytes, from),
+            Answered::Undelivered(why) => Self::Undelivered(why),
+            Answered::Failed(handled) => Self::Failed(handled),
+            Answered::ReplyTooLarge => Self::ReplyTooLarge,
+        }
+    }
+}
+
 impl Shard {
     pub(super) fn new() -> Self {
         Self { entries: Vec::new(), free: Vec::new(), buckets: Box::new([NONE; BUCKETS]), swept: 0 }
@@ -75,7 +98,7 @@ impl Shard {
                 bucket: 0,
                 before: NONE,
                 after: NONE,
-                link: None,
+                sent: None,
                 outcome: None,
                 waker: None,
             });
@@ -99,7 +122,7 @@ impl Shard {
     pub(super) fn remove(&mut self, key: Key) -> Option<(Option<Outcome>, Option<Waker>)> {
         let entry = self.entry(key)?;
         entry.generation = entry.generation.wrapping_add(1).max(1);
-        entry.link = None;
+        entry.sent = None;
         let left = (entry.outcome.take(), entry.waker.take());
         let (bucket, before, after) = (entry.bucket, entry.before, entry.after);
         if before == NONE {

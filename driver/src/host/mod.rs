@@ -14,10 +14,10 @@ use futures::channel::oneshot;
 use futures::future::{AbortHandle, Abortable};
 use skep_core::Instant;
 use skep_core::event::{Exit, Input, MoveReason, StopReason, Stopped};
-use skep_core::id::{Epoch, Kind, Name, Payload, Reason};
+use skep_core::id::{Epoch, Kind, Life, Name, Payload, Reason};
 use tracing::{Instrument, info_span};
 
-use crate::calls::Resident;
+use crate::calls::{Resident, Stands};
 use crate::mail::{Guest, Mail, Running};
 use crate::node::Shared;
 use crate::worker::{
@@ -79,8 +79,8 @@ enum Phase {
     Asked(MoveReason),
     /// It said how it moves, and waits.
     Held,
-    /// It moved, and may still have to go on.
-    Frozen,
+    /// It moved to this life, and may still have to go on.
+    Frozen(Life),
     /// It was told; at this time it is aborted.
     Stopping(Instant),
     /// It was aborted; at this time it is reported stuck.
@@ -204,7 +204,7 @@ impl Host {
             | Phase::Running
             | Phase::Asked(_)
             | Phase::Held
-            | Phase::Frozen => {
+            | Phase::Frozen(_) => {
                 let at = now + grace;
                 hosted.phase = Phase::Stopping(at);
                 hosted.forget_state();
@@ -217,7 +217,7 @@ impl Host {
 
     pub(crate) fn attach(&mut self, name: Name, epoch: Epoch, kind: Kind, guest: Guest) {
         let Guest { mailbox, cancellation } = guest;
-        let resident = Resident { epoch, mailbox: mailbox.clone() };
+        let resident = Resident { epoch, mailbox: mailbox.clone(), stands: Stands::Active };
         let hosted = Hosted { kind, mailbox, cancellation, task: None, phase: Phase::Running };
         self.seats.insert((name.clone(), epoch), hosted);
         self.shared.router.settle(name, resident);
@@ -238,8 +238,12 @@ impl Host {
         }
         match &result {
             Ok(()) => {
-                hosted.phase = if was == Phase::Starting { Phase::Running } else { Phase::Prepared };
-                let resident = Resident { epoch, mailbox: hosted.mailbox.clone() };
+                let stands;
+                (hosted.phase, stands) = match was {
+                    Phase::Starting => (Phase::Running, Stands::Active),
+                    _ => (Phase::Prepared, Stands::Prepared),
+                };
+                let resident = Resident { epoch, mailbox: hosted.mailbox.clone(), stands };
                 self.shared.router.settle(name.clone(), resident);
             }
             Err(_) => {
@@ -265,7 +269,7 @@ impl Host {
                 };
                 began(hosted.phase, name, epoch, Err(reason))
             }
-            Phase::Prepared | Phase::Running | Phase::Asked(_) | Phase::Held | Phase::Frozen => {
+            Phase::Prepared | Phase::Running | Phase::Asked(_) | Phase::Held | Phase::Frozen(_) => {
                 Input::WorkerExited { name, epoch, exit }
             }
             Phase::Stopping(_) => Input::WorkerStopped { name, epoch, outcome: Stopped::Kindly },
@@ -299,7 +303,7 @@ impl Host {
                 | Phase::Running
                 | Phase::Asked(_)
                 | Phase::Held
-                | Phase::Frozen
+                | Phase::Frozen(_)
                 | Phase::Stuck => {}
             }
         }
@@ -339,7 +343,7 @@ impl Host {
 impl Phase {
     fn is_active(self) -> bool {
         match self {
-            Self::Starting | Self::Preparing | Self::Prepared | Self::Frozen => false,
+            Self::Starting | Self::Preparing | Self::Prepared | Self::Frozen(_) => false,
             Self::Running
             | Self::Asked(_)
             | Self::Held

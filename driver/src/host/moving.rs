@@ -1,5 +1,6 @@
 //! The moves of workers: what one hands over, what is kept of it, and the copy that goes on elsewhere.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::{AbortHandle, Abortable};
@@ -8,7 +9,7 @@ use skep_core::id::{Epoch, Kind, Life, Name, Payload};
 use tracing::warn;
 
 use super::{Host, Hosted, Phase, SeatId, no_code};
-use crate::calls::Resident;
+use crate::calls::{Resident, Stands};
 use crate::mail::Mail;
 use crate::states;
 use crate::worker::{self, Beginning, Wish};
@@ -112,14 +113,39 @@ impl Host {
         }
     }
 
-    pub(crate) fn freeze(&mut self, name: &Name, epoch: Epoch) {
+    pub(crate) fn freeze(&mut self, name: &Name, epoch: Epoch, to: Life, under: Epoch) {
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
         if matches!(hosted.phase, Phase::Running | Phase::Asked(_) | Phase::Held) {
-            hosted.phase = Phase::Frozen;
+            hosted.phase = Phase::Frozen(to);
             hosted.forget_state();
             hosted.wish(Wish::Freeze);
-            self.shared.router.withdraw(name, epoch);
-            hosted.mailbox.give_back();
+            self.shared.router.depart(name, epoch, to, under, &*hosted.mailbox);
+        }
+    }
+
+    /// A member is dead: what was forwarded to it and did not arrive waits here for what becomes of its worker.
+    pub(crate) fn on_dead(&mut self, life: Life) {
+        let left = self.shared.router.dead(life);
+        let mut frozen = HashMap::new();
+        for ((name, _), hosted) in &self.seats {
+            match hosted.phase {
+                Phase::Frozen(to) if to == life => {
+                    hosted.mailbox.reopen();
+                    frozen.insert(name, &hosted.mailbox);
+                }
+                Phase::Running if !left.is_empty() => drop(frozen.insert(name, &hosted.mailbox)),
+                _ => {}
+            }
+        }
+        for (name, parcel) in left {
+            let Some(mailbox) = frozen.get(&name) else {
+                self.shared.router.give_up(parcel);
+                continue;
+            };
+            let path = self.shared.router.path_to(parcel.caller, self.shared.router.life());
+            if let Err((why, path)) = mailbox.deliver_forwarded(parcel.message, &parcel.bytes, path) {
+                path.refuse(why);
+            }
         }
     }
 
@@ -136,17 +162,19 @@ impl Host {
 
     pub(crate) fn activate(&mut self, name: Name, epoch: Epoch, under: Epoch) {
         let key = (name.clone(), epoch);
-        let can = |hosted: &Hosted| matches!(hosted.phase, Phase::Prepared | Phase::Frozen);
+        let can = |hosted: &Hosted| matches!(hosted.phase, Phase::Prepared | Phase::Frozen(_));
         if !self.seats.get(&key).is_some_and(can) {
             return; // it has ended, which the machine hears of
         }
         let Some(mut hosted) = self.seats.remove(&key) else { return };
         hosted.phase = Phase::Running;
+        hosted.mailbox.reopen();
         if let Some(task) = &hosted.task {
             task.epoch.set(under);
             self.places.insert(task.seat, (name.clone(), under));
         }
-        let resident = Resident { epoch: under, mailbox: hosted.mailbox.clone() };
+        let mailbox = hosted.mailbox.clone();
+        let resident = Resident { epoch: under, mailbox, stands: Stands::Active };
         self.shared.router.settle(name.clone(), resident);
         hosted.wish(Wish::GoOn);
         self.seats.insert((name, under), hosted);

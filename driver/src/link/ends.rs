@@ -82,6 +82,8 @@ struct Shared {
 struct State {
     stage: Stage,
     lanes: Lanes,
+    /// Whether a frame was ever put into the lane of calls.
+    carried_calls: bool,
     unhandled: usize,
     writer: Option<Waker>,
     reader: Option<Waker>,
@@ -147,6 +149,7 @@ pub(crate) fn link(
     let state = Mutex::new(State {
         stage: Stage::Open,
         lanes: Lanes::default(),
+        carried_calls: false,
         unhandled: 0,
         writer: None,
         reader: None,
@@ -202,11 +205,17 @@ impl Link {
         }
         let writer = if state.lanes.is_empty() { state.writer.take() } else { None };
         state.lanes.push(&frame);
+        state.carried_calls |= lane == Lane::Calls;
         drop(state);
         if let Some(writer) = writer {
             writer.wake();
         }
         Ok(())
+    }
+
+    /// Whether anything was ever put into its lane of calls.
+    pub(crate) fn has_carried_calls(&self) -> bool {
+        self.shared.state().carried_calls
     }
 
     /// Puts a frame into its lane as soon as that has room: for bulk.

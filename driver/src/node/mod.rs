@@ -172,16 +172,23 @@ impl Node {
     /// [`DrainError::Timeout`] with how many are still here.
     pub async fn drain(&self, timeout: Duration) -> Result<usize, DrainError> {
         self.shared.status.change(|state| state.is_leaving = true);
+        let deadline = self.shared.platform.now() + timeout;
         match self.ask(Request::Drain, timeout).await {
-            Some(Reply::Drained(result)) => result,
+            Some(Reply::Drained(result)) => {
+                self.shared.router.settled(deadline).await; // what is still sent here goes on before we go
+                result
+            }
             Some(_) | None => Ok(0), // it has ended: nothing is here
         }
     }
 
     /// Drains what can be drained by the deadline, tells all members that this node goes, and ends it.
     pub async fn leave(&self, timeout: Duration) {
-        self.shared.status.change(|state| state.is_leaving = true);
-        if self.ask(Request::Leave, timeout).await.is_some() {
+        let deadline = self.shared.platform.now() + timeout;
+        // What could not be drained is stopped; the members keep its names.
+        let _ = self.drain(timeout).await;
+        let left = deadline.since(self.shared.platform.now());
+        if self.ask(Request::Leave, left).await.is_some() {
             self.ended().await; // the last frames are on their way out
         }
     }

@@ -39,14 +39,15 @@ impl Shared {
         life: Life,
         max_state: usize,
     ) -> Self {
-        let router = Arc::new(Router::new(platform.clone(), life, max_state));
+        let inbox = Arc::new(Inbox::new());
+        let router = Arc::new(Router::new(platform.clone(), life, max_state, inbox.clone()));
         let names = RwLock::new(HashMap::from([(life, name.clone())]));
         Self {
             name,
             cluster,
             address,
             platform,
-            inbox: Arc::new(Inbox::new()),
+            inbox,
             router,
             board: Arc::new(Board::new()),
             status: Status::new(life),

@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 pub enum Handoff {
     /// It stays, as long as its node does.
     Stay,
-    /// It starts anew there, from its arguments. Until it has, this one goes on.
+    /// It starts anew there, from its arguments. As with a state, it handles nothing here from now on, unless the
+    /// move is given up: then it goes on as if it had not been asked.
     Restart,
-    /// It goes on there with this state, which [`Worker::end_handoff`](super::Worker::end_handoff) is given. From
-    /// now on it handles nothing here, unless the move is given up: then it goes on as if it had not been asked.
+    /// It goes on there with this state, which [`Worker::end_handoff`](super::Worker::end_handoff) is given.
     Resume(State),
 }
 

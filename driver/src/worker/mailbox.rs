@@ -4,12 +4,12 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use super::message::MessageId;
 use super::messages::MessageSet;
-use crate::calls::{ReplyPath, Undelivered};
+use crate::calls::{Forwarding, ReplyPath, Undelivered};
 
 /// How many calls wait in a mailbox before callers on this node wait too.
 pub(crate) const CAPACITY: usize = 1024;
@@ -26,7 +26,14 @@ struct State<T> {
     calls: VecDeque<T>,
     receiver: Option<Waker>,
     room: Vec<Waker>,
-    open: bool,
+    stage: Stage,
+}
+
+enum Stage {
+    Open,
+    /// Its worker moved.
+    Forwarding(Arc<Forwarding>),
+    Closed,
 }
 
 /// A mailbox whose messages are not known here.
@@ -37,8 +44,19 @@ pub(crate) trait Delivery: Send + Sync {
     /// Takes a call that came from another node.
     fn deliver(&self, id: MessageId, bytes: &[u8], reply: ReplyPath) -> Result<(), (Undelivered, ReplyPath)>;
 
-    /// What waits goes back to its callers.
-    fn give_back(&self);
+    /// As [`Delivery::deliver`], of one that was forwarded: there is room for all that a mailbox elsewhere held.
+    fn deliver_forwarded(
+        &self,
+        id: MessageId,
+        bytes: &[u8],
+        reply: ReplyPath,
+    ) -> Result<(), (Undelivered, ReplyPath)>;
+
+    /// From now on all that waits and all that comes is forwarded, in order.
+    fn forward(&self, forwarding: Forwarding);
+
+    /// What comes is kept again, unless the mailbox is closed.
+    fn reopen(&self);
 
     /// Nothing is taken any more, and what waits goes back to its callers.
     fn close(&self);
@@ -46,7 +64,7 @@ pub(crate) trait Delivery: Send + Sync {
 
 impl<S: MessageSet> Mailbox<S> {
     pub(crate) fn new() -> Self {
-        let state = State { calls: VecDeque::new(), receiver: None, room: Vec::new(), open: true };
+        let state = State { calls: VecDeque::new(), receiver: None, room: Vec::new(), stage: Stage::Open };
         Self { state: Mutex::new(state) }
     }
 
@@ -58,7 +76,7 @@ impl<S: MessageSet> Mailbox<S> {
     pub(crate) fn poll_next(&self, waker: &Waker) -> Poll<Option<S::Received>> {
         let mut state = self.state();
         let Some(call) = state.calls.pop_front() else {
-            if !state.open {
+            if matches!(state.stage, Stage::Closed) {
                 return Poll::Ready(None);
             }
             state.receiver = Some(waker.clone());
@@ -68,6 +86,47 @@ impl<S: MessageSet> Mailbox<S> {
         drop(state);
         room.into_iter().for_each(Waker::wake);
         Poll::Ready(Some(call))
+    }
+
+    fn take(
+        &self,
+        id: MessageId,
+        bytes: &[u8],
+        reply: ReplyPath,
+        limit: usize,
+    ) -> Result<(), (Undelivered, ReplyPath)> {
+        let state = self.state();
+        match &state.stage {
+            Stage::Open if state.calls.len() >= limit => return Err((Undelivered::Overloaded, reply)),
+            Stage::Open => drop(state),
+            Stage::Forwarding(forwarding) => {
+                let forwarding = forwarding.clone();
+                drop(state);
+                forwarding.forward(id, bytes.to_vec(), reply);
+                return Ok(());
+            }
+            Stage::Closed => return Err((Undelivered::NotHere, reply)),
+        }
+        // Outside of the lock, and caught: it runs the user's code on the task that reads the link.
+        let decoded = catch_unwind(AssertUnwindSafe(|| S::decode(id, bytes, reply)));
+        let Ok(decoded) = decoded else {
+            return Ok(()); // the panic dropped the way for the answer, which told the caller
+        };
+        let call = decoded?;
+        let state = self.state();
+        match &state.stage {
+            Stage::Open => self.put(state, call), // one more for each link at most, if others were faster
+            Stage::Forwarding(forwarding) => {
+                let forwarding = forwarding.clone();
+                drop(state);
+                forward::<S>(&forwarding, call);
+            }
+            Stage::Closed => {
+                drop(state);
+                S::give_back(call);
+            }
+        }
+        Ok(())
     }
 
     fn put(&self, mut state: MutexGuard<'_, State<S::Received>>, call: S::Received) {
@@ -87,8 +146,16 @@ impl<S: MessageSet> Mailbox<S> {
 impl<S: MessageSet> Delivery for Mailbox<S> {
     fn offer(&self, call: &mut dyn Any, waker: Option<&Waker>) -> Result<(), Undelivered> {
         let mut state = self.state();
-        if !state.open {
-            return Err(Undelivered::NotHere);
+        match &state.stage {
+            Stage::Open => {}
+            Stage::Forwarding(forwarding) => {
+                let forwarding = forwarding.clone();
+                drop(state);
+                let Some(call) = S::adopt(call) else { return Err(Undelivered::UnknownMessage) };
+                forward::<S>(&forwarding, call);
+                return Ok(());
+            }
+            Stage::Closed => return Err(Undelivered::NotHere),
         }
         if state.calls.len() >= CAPACITY {
             if let Some(waker) = waker
@@ -104,46 +171,62 @@ impl<S: MessageSet> Delivery for Mailbox<S> {
     }
 
     fn deliver(&self, id: MessageId, bytes: &[u8], reply: ReplyPath) -> Result<(), (Undelivered, ReplyPath)> {
-        let refused = {
-            let state = self.state();
-            match state.calls.len() {
-                _ if !state.open => Some(Undelivered::NotHere),
-                full if full >= CAPACITY + PARKED => Some(Undelivered::Overloaded),
-                _ => None,
-            }
-        };
-        if let Some(why) = refused {
-            return Err((why, reply));
-        }
-        // Outside of the lock, and caught: it runs the user's code on the task that reads the link.
-        let decoded = catch_unwind(AssertUnwindSafe(|| S::decode(id, bytes, reply)));
-        let Ok(decoded) = decoded else {
-            return Ok(()); // the panic dropped the way for the answer, which told the caller
-        };
-        let call = decoded?;
-        let state = self.state();
-        if !state.open {
-            drop(state);
-            S::give_back(call);
-            return Ok(());
-        }
-        self.put(state, call); // one more for each link at most, if others were faster
-        Ok(())
+        self.take(id, bytes, reply, CAPACITY + PARKED)
     }
 
-    fn give_back(&self) {
-        let calls = std::mem::take(&mut self.state().calls);
-        calls.into_iter().for_each(S::give_back);
+    fn deliver_forwarded(
+        &self,
+        id: MessageId,
+        bytes: &[u8],
+        reply: ReplyPath,
+    ) -> Result<(), (Undelivered, ReplyPath)> {
+        self.take(id, bytes, reply, 2 * (CAPACITY + PARKED))
+    }
+
+    fn forward(&self, forwarding: Forwarding) {
+        let forwarding = Arc::new(forwarding);
+        loop {
+            let mut state = self.state();
+            if state.calls.is_empty() {
+                if matches!(state.stage, Stage::Open) {
+                    state.stage = Stage::Forwarding(forwarding);
+                }
+                let room = std::mem::take(&mut state.room);
+                drop(state);
+                room.into_iter().for_each(Waker::wake);
+                return;
+            }
+            let calls = std::mem::take(&mut state.calls);
+            drop(state); // what comes meanwhile has its turn behind these
+            calls.into_iter().for_each(|call| forward::<S>(&forwarding, call));
+        }
+    }
+
+    fn reopen(&self) {
+        let mut state = self.state();
+        if matches!(state.stage, Stage::Forwarding(_)) {
+            state.stage = Stage::Open;
+        }
     }
 
     fn close(&self) {
         let mut state = self.state();
-        state.open = false;
+        state.stage = Stage::Closed;
         let calls = std::mem::take(&mut state.calls);
         let mut wakers = std::mem::take(&mut state.room);
         wakers.extend(state.receiver.take());
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         calls.into_iter().for_each(S::give_back);
+    }
+}
+
+/// Caught: it runs the user's code on somebody else's task. A panic drops the way for the answer, which tells the
+/// caller.
+fn forward<S: MessageSet>(forwarding: &Forwarding, call: S::Received) {
+    match catch_unwind(AssertUnwindSafe(|| S::encode(call))) {
+        Ok(Ok((id, bytes, path))) => forwarding.forward(id, bytes, path),
+        Ok(Err(path)) => path.refuse(Undelivered::BadMessage),
+        Err(_) => {}
     }
 }

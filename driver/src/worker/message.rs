@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use skep_core::wire::MAX_FRAME;
 use xxhash_rust::const_xxh3::xxh3_64;
 
 use crate::calls::ReplyPath;
@@ -42,6 +43,9 @@ impl MessageId {
     }
 }
 
+/// The longest message that can be forwarded: a frame without the longest header.
+pub(crate) const LONGEST: usize = MAX_FRAME as usize - 512;
+
 /// A message that arrived, and the way for its answer. Dropping it tells the caller that the worker failed.
 pub struct Call<M: Message> {
     pub(crate) message: M,
@@ -58,6 +62,14 @@ impl<M: Message> Call<M> {
     pub fn split(mut self) -> (M, ReplyTo<M>) {
         self.reply.path.mark_handled();
         (self.message, self.reply)
+    }
+
+    /// It goes on to another node, with the way for its answer.
+    pub(crate) fn encode(self) -> Result<(MessageId, Vec<u8>, ReplyPath), ReplyPath> {
+        match postcard::to_allocvec(&self.message) {
+            Ok(bytes) if bytes.len() <= LONGEST => Ok((MessageId::of::<M>(), bytes, self.reply.path)),
+            Ok(_) | Err(_) => Err(self.reply.path),
+        }
     }
 
     /// Answers with what `handle` makes of the message.

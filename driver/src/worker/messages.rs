@@ -27,6 +27,10 @@ pub trait MessageSet: Send + 'static {
     #[doc(hidden)]
     fn give_back(received: Self::Received);
 
+    /// Encodes one that goes on to another node; the way for its answer alone where that cannot be done.
+    #[doc(hidden)]
+    fn encode(received: Self::Received) -> Result<(MessageId, Vec<u8>, ReplyPath), ReplyPath>;
+
     /// Decodes one that came from another node.
     #[doc(hidden)]
     fn decode(
@@ -67,6 +71,10 @@ impl MessageSet for () {
         match received {}
     }
 
+    fn encode(received: OneOf0) -> Result<(MessageId, Vec<u8>, ReplyPath), ReplyPath> {
+        match received {}
+    }
+
     fn decode(_id: MessageId, _bytes: &[u8], reply: ReplyPath) -> Result<OneOf0, (Undelivered, ReplyPath)> {
         Err((Undelivered::UnknownMessage, reply))
     }
@@ -104,6 +112,12 @@ macro_rules! tuple {
             fn give_back(received: Self::Received) {
                 match received {
                     $($one_of::$variant(call) => call.reply.path.give_back(call.message),)+
+                }
+            }
+
+            fn encode(received: Self::Received) -> Result<(MessageId, Vec<u8>, ReplyPath), ReplyPath> {
+                match received {
+                    $($one_of::$variant(call) => call.encode(),)+
                 }
             }
 

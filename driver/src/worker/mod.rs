@@ -29,12 +29,15 @@ pub(crate) use desk::{Desk, Wish};
 pub use failure::Failure;
 pub use handoff::{Handoff, State, StateError};
 pub(crate) use mailbox::{Delivery, Mailbox};
+pub(crate) use message::LONGEST;
 pub use message::{Call, Message, MessageId, ReplyTo};
 pub use messages::{
     MessageSet, Messages, OneOf0, OneOf1, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9,
     OneOf10, OneOf11, OneOf12,
 };
 pub use reference::Ref;
+#[cfg(all(test, feature = "sim"))]
+pub(crate) use running::yield_now;
 pub(crate) use running::{caught, panic_words};
 /// Why a worker has to stop.
 pub use skep_core::event::StopReason as Stopping;

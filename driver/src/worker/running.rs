@@ -206,7 +206,7 @@ pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> Reason {
     Reason::new(format!("panicked: {words}"))
 }
 
-async fn yield_now() {
+pub(crate) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|context| {
         if std::mem::replace(&mut yielded, true) {

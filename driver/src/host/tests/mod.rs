@@ -1,5 +1,7 @@
 //! What a host does with the orders of a move, without a machine: two hosts, a link, virtual time.
 
+mod delivery;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -144,13 +146,21 @@ impl Side {
             if let Some(input) = self.host.report() {
                 return input;
             }
-            match self.next().await {
-                Mail::Started { seat, result } => self.host.on_started(seat, result),
-                Mail::Ended { seat, verdict } => self.host.on_ended(seat, verdict),
-                Mail::HandoffBegun { seat, handoff } => self.host.on_handoff_begun(seat, handoff),
-                Mail::StateLost { seat } => self.host.on_state_lost(seat),
-                _ => panic!("nothing else happens here"),
-            }
+            let mail = self.next().await;
+            self.read(mail);
+        }
+    }
+
+    fn read(&mut self, mail: Mail) {
+        match mail {
+            Mail::Started { seat, result } => self.host.on_started(seat, result),
+            Mail::Ended { seat, verdict } => self.host.on_ended(seat, verdict),
+            Mail::HandoffBegun { seat, handoff } => self.host.on_handoff_begun(seat, handoff),
+            Mail::StateLost { seat } => self.host.on_state_lost(seat),
+            Mail::Question { asker, token } => self.shared.router.on_question(asker, token),
+            Mail::Flushed { from, token } => self.shared.router.on_flushed(from, token),
+            Mail::Attend => {}
+            _ => panic!("nothing else happens here"),
         }
     }
 
@@ -211,7 +221,7 @@ fn a_worker_goes_on_elsewhere_with_its_state() {
             a.host.send_state(name(), OLD, Life(2), NEW);
             assert_eq!(b.report().await, prepared(Ok(())));
             assert_eq!((a.host.workers().len(), b.host.workers().len()), (1, 0), "only the source is active");
-            a.host.freeze(&name(), OLD);
+            a.host.freeze(&name(), OLD, Life(2), NEW);
             b.host.activate(name(), NEW, NEW);
             assert_eq!((a.host.workers().len(), b.host.workers().len()), (0, 1), "only the target is active");
             a.place(&b, NEW);
@@ -251,7 +261,7 @@ fn what_is_not_there_or_was_stopped_stays() {
         a.host.send_state(name(), OLD, Life(2), NEW);
         assert_eq!(a.report().await, Input::StateLost { name: name(), epoch: OLD });
         a.host.go_on(&name(), OLD);
-        a.host.freeze(&name(), OLD);
+        a.host.freeze(&name(), OLD, Life(2), NEW);
         a.host.activate(name(), OLD, NEW);
         assert_eq!(a.host.workers(), []);
     });
@@ -296,7 +306,7 @@ fn a_frozen_worker_goes_on_as_a_later_start_when_its_target_died() {
             a.run(way).await;
             assert_eq!(a.add(5).await, Some((5, OLD)));
             a.begin_handoff().await;
-            a.host.freeze(&name(), OLD);
+            a.host.freeze(&name(), OLD, Life(2), NEW);
             a.place(&b, NEW);
             assert_eq!(a.add(5).await, None, "it moved, to where nothing is");
             a.host.activate(name(), OLD, Epoch(30));
@@ -376,7 +386,7 @@ fn a_closure_begins_when_it_is_activated_and_sleeps_on_while_it_is_frozen() {
         a.host.begin_handoff(name(), NEW, MoveReason::Balance);
         let restart = Input::HandoffBegun { name: name(), epoch: NEW, handoff: Handoff::Restart };
         assert_eq!(a.report().await, restart);
-        a.host.freeze(&name(), NEW);
+        a.host.freeze(&name(), NEW, Life(2), Epoch(30));
         wait().await;
         assert_eq!(beats(&a).await, NEW.0, "it sleeps on");
         a.host.activate(name(), NEW, Epoch(30));
