@@ -51,6 +51,10 @@ pub struct Config {
     pub forget_after: Duration,
     /// Pauses between dials of one address.
     pub redial: Backoff,
+    /// A discovery source that named somebody and now names nobody is believed after this time.
+    pub believe_empty_after: Duration,
+    /// A discovery source that begins afresh has this long to name again what it named before.
+    pub resync_within: Duration,
     /// Pauses between attempts to start a taken-over worker whose start fails.
     pub restart_elsewhere: Backoff,
     /// How long a worker has to stop by itself before it is stopped by force.
@@ -155,6 +159,8 @@ impl Config {
             digest_interval: Duration::from_secs(1),
             forget_after: Duration::from_secs(3600),
             redial: Backoff { min: Duration::from_millis(2), max: Duration::from_secs(5) },
+            believe_empty_after: Duration::from_secs(30),
+            resync_within: Duration::from_secs(30),
             restart_elsewhere: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(30) },
             stop_grace: Duration::from_secs(5),
             start_timeout: Duration::from_secs(60),
@@ -189,6 +195,8 @@ impl Config {
             ("digest_interval", self.digest_interval),
             ("forget_after", self.forget_after),
             ("redial.min", self.redial.min),
+            ("believe_empty_after", self.believe_empty_after),
+            ("resync_within", self.resync_within),
             ("restart_elsewhere.min", self.restart_elsewhere.min),
             ("start_timeout", self.start_timeout),
             ("handoff_timeout", self.handoff_timeout),

@@ -238,6 +238,28 @@ impl fmt::Display for DrainError {
     }
 }
 
+/// Why a cluster was not formed by the deadline.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ReadyError {
+    /// Too few members, or no rest among them.
+    Timeout {
+        /// How many were up at the deadline.
+        up: usize,
+    },
+    /// This node is leaving or has left.
+    Leaving,
+}
+
+impl fmt::Display for ReadyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout { up } => write!(f, "not formed by the deadline: {up} members are up"),
+            Self::Leaving => f.write_str("this node is leaving"),
+        }
+    }
+}
+
 /// Why one node will not have a link with another. Both sides are told.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -382,6 +404,7 @@ errors!(
     LookupError,
     OwnerError,
     DrainError,
+    ReadyError,
     Refusal,
     DialFailure,
     WireError

@@ -92,6 +92,18 @@ mutants! {
     StopMissesMove,
     /// The names of a dead life are taken over before its log is level among the survivors.
     TakenOverUnlevelled,
+    /// A discovery source that fails withdraws all it said.
+    FailureForgets,
+    /// A discovery source that names nobody any more is believed at once.
+    EmptyBelieved,
+    /// A link is closed when no discovery source names its address any more.
+    WithdrawalCloses,
+    /// Addresses are dialled one after the other.
+    DialsOneByOne,
+    /// A node that leaves dials strangers.
+    LeaverDials,
+    /// A cluster is called formed while members come and go.
+    ReadyAtOnce,
     /// The attached names of a dead life stay registered.
     AttachedOutliveTheirNode,
     /// What a life wrote does not go on in other logs, and so it is never forgotten.

@@ -26,8 +26,10 @@ pub(crate) enum Timer {
     Forget(Life),
     /// Compare positions with the next linked member.
     Digest,
-    /// Dial what is due.
+    /// Dial what is due, and withdraw what is over.
     Dial,
+    /// Somebody waits for a formed cluster.
+    Ready,
     /// Send again what was not answered.
     Retry,
     /// A user's call ends.

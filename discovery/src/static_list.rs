@@ -24,7 +24,7 @@ impl<R: Runtime> Discovery<R> for Static {
     }
 
     async fn run(&mut self, _runtime: R, _me: Announced, mut sink: ObservationSink) {
-        sink.observe(Observation::Snapshot(self.peers.clone())).await;
+        sink.observe(Observation::all(self.peers.clone())).await;
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
         let done = pin!(Discovery::<Frozen>::run(&mut list, Frozen, me, sink))
             .poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(done, Poll::Ready(()));
-        assert_eq!(observations.try_recv().ok(), Some(Observation::Snapshot(vec![peer])));
+        assert_eq!(observations.try_recv().ok(), Some(Observation::all([peer])));
         assert!(observations.try_recv().is_err(), "it says nothing more");
     }
 }

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Either, select};
 use skep_core::config::{Detection, KindConfig};
 use skep_core::error::BadText;
-use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, Payload, Role};
+use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, Payload, Role, Source};
 use skep_core::wire::Hello;
 use skep_core::{Config, Machine};
 use tracing::{error, warn};
@@ -24,7 +24,7 @@ use crate::link::{Hub, LinkBounds};
 use crate::mail::Entrance;
 use crate::node::{Node, Shared};
 use crate::runtime::{Platform, Runtime};
-use crate::sources::{self, AnySource, Joined};
+use crate::sources::{self, Joined, Topology};
 use crate::start_error::StartError;
 use crate::status::Ending;
 use crate::transport::{Listener, Transport};
@@ -76,7 +76,7 @@ pub struct NodeBuilder<R: Runtime, T: Transport<R>> {
     cluster: String,
     codes: HashMap<Kind, Arc<dyn Code>>,
     singletons: Vec<Name>,
-    sources: Vec<Box<dyn AnySource<R>>>,
+    topologies: Vec<Topology<R>>,
     peers: Vec<Address>,
     settings: Vec<Setting>,
     roles: Vec<Role>,
@@ -97,7 +97,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             cluster: "skep".to_owned(),
             codes: HashMap::new(),
             singletons: Vec::new(),
-            sources: Vec::new(),
+            topologies: Vec::new(),
             peers: Vec::new(),
             settings: Vec::new(),
             roles: Vec::new(),
@@ -124,7 +124,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             cluster: self.cluster,
             codes: self.codes,
             singletons: self.singletons,
-            sources: self.sources,
+            topologies: self.topologies,
             peers: self.peers,
             settings: self.settings,
             roles: self.roles,
@@ -199,10 +199,26 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         self.code(name, Arc::new(Closure::new(run)))
     }
 
-    /// A source of addresses at which peers may be.
+    /// A source of addresses at which peers may be. It is a topology under its own name.
     #[must_use]
-    pub fn discover(mut self, source: impl Discovery<R>) -> Self {
-        self.sources.push(Box::new(source));
+    pub fn discover(self, source: impl Discovery<R>) -> Self {
+        let name = source.source();
+        self.topology(name.as_str(), source)
+    }
+
+    /// A source of addresses under a name of your choice, in logs and events. A node may have several at once, also
+    /// of one sort; their names differ.
+    #[must_use]
+    pub fn topology(mut self, name: impl AsRef<str>, source: impl Discovery<R>) -> Self {
+        match Source::new(name.as_ref()) {
+            Ok(name) if self.topologies.iter().any(|topology| topology.name == name) => {
+                self.note(StartError::DuplicateTopology(name));
+            }
+            Ok(name) => self.topologies.push(Topology { name, source: Box::new(source) }),
+            Err(fault) => {
+                self.note(StartError::BadText { what: "topology", text: name.as_ref().into(), fault });
+            }
+        }
         self
     }
 
@@ -231,6 +247,10 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
     /// # Errors
     /// The first mistake that was made while building, or what went wrong.
     pub async fn start(mut self) -> Result<Node, StartError> {
+        if !self.peers.is_empty() {
+            let joined = Joined(std::mem::take(&mut self.peers));
+            self = self.discover(joined);
+        }
         if let Some(mistake) = self.mistake.take() {
             return Err(mistake);
         }
@@ -259,14 +279,10 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         let engine = Engine::new(shared.clone(), config, machine, dialer, host);
         platform.spawn(oversee(shared.clone(), engine.run()));
         platform.spawn(turn_wheel(shared.clone()));
-        for source in self.sources {
-            platform.spawn(sources::attend(source, self.runtime.clone(), shared.clone()));
+        for topology in self.topologies {
+            platform.spawn(sources::attend(topology, self.runtime.clone(), shared.clone()));
         }
         let node = shared.held_node();
-        if !self.peers.is_empty() {
-            let joined = Box::new(Joined(self.peers));
-            platform.spawn(sources::attend(joined, self.runtime.clone(), shared.clone()));
-        }
 
         let up = platform.by(platform.now() + UP_WITHIN, node.up()).await;
         match up {

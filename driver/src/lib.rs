@@ -45,7 +45,7 @@ pub use runtime::Runtime;
 #[cfg(feature = "sim")]
 pub use sim::SimRuntime;
 pub use skep_core as core;
-pub use skep_core::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
+pub use skep_core::error::{DrainError, LookupError, OwnerError, ReadyError, RegisterError, UnregisterError};
 pub use skep_core::event::Event;
 pub use skep_core::supervisor::{Restart, RestartPolicy};
 pub use start_error::StartError;

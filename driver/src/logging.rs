@@ -72,6 +72,24 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
         Event::LinkRefused { address, refusal } => {
             warn!(target: "skep", %address, %refusal, "no link with {address}");
         }
+        Event::Discovered { address, source } => {
+            debug!(target: "skep", %address, %source, "[discovery:{source}] found {address}");
+        }
+        Event::Withdrawn { address, source } => {
+            debug!(target: "skep", %address, %source, "[discovery:{source}] withdrew {address}");
+        }
+        Event::DialFailed { address, failure, failures, again_in } => {
+            debug!(target: "skep", %address, %failure, failures, ?again_in, "dial of {address} failed");
+        }
+        Event::SourceHealthy { source } => {
+            info!(target: "skep", %source, "[discovery:{source}] answers again");
+        }
+        Event::SourceDegraded { source, failure } => {
+            warn!(target: "skep", %source, fault = failure.fault.as_str(), reason = %failure.reason, "[discovery:{source}] degraded: {failure}");
+        }
+        Event::Ready { up } => {
+            info!(target: "skep", node = %me, up, "the cluster is ready, with {up} members up")
+        }
         Event::Thawed { gap } => {
             warn!(target: "skep", node = %me, ?gap, "this process did not run for a while")
         }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, join, select};
 use futures::{FutureExt, StreamExt};
-use skep_core::event::Observation;
+use skep_core::event::{Observation, SourceFault};
 use skep_core::id::{Address, Life, Source};
-use tracing::{debug, warn};
 
 use crate::discovery::{Announced, Discovery, ObservationSink, Observations, observations};
 use crate::mail::Mail;
@@ -16,17 +15,18 @@ use crate::node::Shared;
 use crate::runtime::Runtime;
 use crate::worker::caught;
 
+/// A source under the name of its topology.
+pub(crate) struct Topology<R: Runtime> {
+    pub(crate) name: Source,
+    pub(crate) source: Box<dyn AnySource<R>>,
+}
+
 /// A source whose type is not known here.
 pub(crate) trait AnySource<R: Runtime>: Send {
-    fn source(&self) -> Source;
     fn run(&mut self, runtime: R, me: Announced, sink: ObservationSink) -> BoxFuture<'_, ()>;
 }
 
 impl<R: Runtime, D: Discovery<R>> AnySource<R> for D {
-    fn source(&self) -> Source {
-        Discovery::source(self)
-    }
-
     fn run(&mut self, runtime: R, me: Announced, sink: ObservationSink) -> BoxFuture<'_, ()> {
         Discovery::run(self, runtime, me, sink).boxed()
     }
@@ -41,13 +41,13 @@ impl<R: Runtime> Discovery<R> for Joined {
     }
 
     async fn run(&mut self, _runtime: R, _me: Announced, mut sink: ObservationSink) {
-        sink.observe(Observation::Snapshot(self.0.clone())).await;
+        sink.observe(Observation::all(self.0.clone())).await;
     }
 }
 
 /// Runs a source until the node drains or ends; again for each new life.
-pub(crate) async fn attend<R: Runtime>(mut source: Box<dyn AnySource<R>>, runtime: R, shared: Arc<Shared>) {
-    let name = source.source();
+pub(crate) async fn attend<R: Runtime>(topology: Topology<R>, runtime: R, shared: Arc<Shared>) {
+    let Topology { name, mut source } = topology;
     let mut life = shared.status.read(|state| state.life);
     loop {
         let me = Announced {
@@ -57,13 +57,7 @@ pub(crate) async fn attend<R: Runtime>(mut source: Box<dyn AnySource<R>>, runtim
             address: shared.address.clone(),
         };
         let (sink, observed) = observations();
-        let listening = join(
-            caught(source.run(runtime.clone(), me, sink)).map(|ended| match ended {
-                Ok(()) => debug!(target: "skep", source = %name, "the source has said all it will say"),
-                Err(panic) => warn!(target: "skep", source = %name, %panic, "the source is gone"),
-            }),
-            pass_on(&shared, &name, observed),
-        );
+        let listening = join(run(&mut *source, runtime.clone(), me, sink), pass_on(&shared, &name, observed));
         let changed = shared.status.until(|state| {
             if state.is_leaving || state.ended.is_some() {
                 return Some(None);
@@ -76,6 +70,18 @@ pub(crate) async fn attend<R: Runtime>(mut source: Box<dyn AnySource<R>>, runtim
         };
         let Some(next) = next else { return };
         life = next;
+    }
+}
+
+/// Runs a source to its end. One that panics has said its last word, which is that it is of no use.
+async fn run<R: Runtime>(
+    source: &mut dyn AnySource<R>,
+    runtime: R,
+    me: Announced,
+    mut sink: ObservationSink,
+) {
+    if let Err(panic) = caught(source.run(runtime, me, sink.clone())).await {
+        sink.observe(Observation::failed(SourceFault::Config, panic.as_str())).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use skep_core::error::{BadText, ConfigError, RegisterError};
-use skep_core::id::{Address, Kind, Name};
+use skep_core::id::{Address, Kind, Name, Source};
 
 use crate::status::Ending;
 use crate::transport::BindError;
@@ -12,7 +12,7 @@ use crate::transport::BindError;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The node's name, its cluster's, a kind's, a role's or a singleton's is none.
+    /// The node's name, its cluster's, a kind's, a role's, a singleton's or a topology's is none.
     BadText {
         /// Which of them.
         what: &'static str,
@@ -23,6 +23,8 @@ pub enum StartError {
     },
     /// Two kinds of one name.
     DuplicateKind(Kind),
+    /// Two topologies of one name.
+    DuplicateTopology(Source),
     /// Two messages of different names have the same identity on the wire: rename one.
     MessageClash {
         /// One name.
@@ -55,6 +57,7 @@ impl fmt::Display for StartError {
         match self {
             Self::BadText { what, text, fault } => write!(f, "the {what} {text:?} {fault}"),
             Self::DuplicateKind(kind) => write!(f, "there are two kinds of the name {kind}"),
+            Self::DuplicateTopology(name) => write!(f, "there are two topologies of the name {name}"),
             Self::MessageClash { one, other } => {
                 write!(f, "the messages {one} and {other} clash on the wire: rename one")
             }

@@ -2,10 +2,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
+use crate::error::{DrainError, LookupError, OwnerError, ReadyError, RegisterError, UnregisterError};
 use crate::id::{Address, Epoch, Kind, Life, Name, NodeName, Payload, Role, Slot};
 use crate::placement::Place;
 
@@ -36,6 +37,13 @@ pub enum Request {
     },
     /// All members that this node knows, sorted by name, then life. Answer: `Reply::Members`.
     Members,
+    /// Wait until the cluster is formed. Answer: `Reply::Ready`.
+    Ready {
+        /// So many members are up, this node included,
+        members: usize,
+        /// and nobody came or went for so long.
+        stable_for: Duration,
+    },
     /// Counters of this machine. Answer: `Reply::Counters`.
     Counters,
     /// Hand all workers to others, and own nothing from now on. Answer: `Reply::Drained`.
@@ -69,6 +77,8 @@ pub enum Reply {
     Located(Result<Registration, LookupError>),
     Owner(Result<Ownership, OwnerError>),
     Members(Vec<MemberView>),
+    /// How many members are up.
+    Ready(Result<usize, ReadyError>),
     Counters(Counters),
     /// How many workers were handed to others.
     Drained(Result<usize, DrainError>),
@@ -158,4 +168,18 @@ pub struct Counters {
     pub unknown_frames: u64,
     /// Frames that were no message; their link was closed.
     pub malformed_frames: u64,
+    /// Addresses that are dialled, or have a member.
+    pub addresses: u64,
+    /// Addresses that a source named and none had named before.
+    pub discovered: u64,
+    /// Addresses that no source named any more.
+    pub withdrawn: u64,
+    /// Dials ordered.
+    pub dials: u64,
+    /// Dials that brought no link.
+    pub dials_failed: u64,
+    /// Discovery sources that spoke.
+    pub sources: u64,
+    /// Those that are degraded now.
+    pub sources_degraded: u64,
 }

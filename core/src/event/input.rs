@@ -1,8 +1,6 @@
 //! What happens to a machine.
 
-use alloc::vec::Vec;
-
-use super::Request;
+use super::{Observation, Request};
 use crate::error::DialFailure;
 use crate::id::{Address, CallId, Epoch, LinkId, Name, Reason, Source};
 use crate::time::Instant;
@@ -152,17 +150,4 @@ pub enum Handoff {
         /// How long that is.
         bytes: u64,
     },
-}
-
-/// What a discovery source said.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Observation {
-    /// These are all the addresses that the source knows now.
-    Snapshot(Vec<Address>),
-    /// This one too.
-    Upsert(Address),
-    /// Not this one any more. Never closes a live link.
-    Gone(Address),
-    /// The source does not answer; what it said before stands.
-    Failed(Reason),
 }

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use super::{Exit, StopReason, Stopped};
-use crate::error::Refusal;
-use crate::id::{Address, Epoch, Life, Name, NodeName, Reason};
+use super::{Exit, SourceFailure, StopReason, Stopped};
+use crate::error::{DialFailure, Refusal};
+use crate::id::{Address, Epoch, Life, Name, NodeName, Reason, Source};
 
 /// News, for logs and subscribers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -145,6 +145,48 @@ pub enum Event {
         address: Address,
         /// Why.
         refusal: Refusal,
+    },
+    /// An address that no source named before is named.
+    Discovered {
+        /// Where a peer may be.
+        address: Address,
+        /// Who names it.
+        source: Source,
+    },
+    /// No source names this address any more. A link to it stays.
+    Withdrawn {
+        /// Where a peer may have been.
+        address: Address,
+        /// Who named it last.
+        source: Source,
+    },
+    /// A dial brought no link; not told of addresses that are no peers of ours, for which see `LinkRefused`.
+    DialFailed {
+        /// Where.
+        address: Address,
+        /// Why.
+        failure: DialFailure,
+        /// The how-manieth dial in a row that failed, from 1.
+        failures: u32,
+        /// When it is dialled next, from now.
+        again_in: Duration,
+    },
+    /// A source that was degraded answers again.
+    SourceHealthy {
+        /// Which.
+        source: Source,
+    },
+    /// A source is of no use now; what it said before stands. Told once for each sort of failure in a row.
+    SourceDegraded {
+        /// Which.
+        source: Source,
+        /// Why.
+        failure: SourceFailure,
+    },
+    /// The cluster is as a caller of `Request::Ready` wanted it.
+    Ready {
+        /// How many members are up, this node included.
+        up: usize,
     },
     /// This process was not running for longer than detection takes; what it knows may be old.
     Thawed {

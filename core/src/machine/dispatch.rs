@@ -1,6 +1,6 @@
 //! Which room an input or a message belongs to.
 
-use crate::error::{LookupError, Refusal, RegisterError, UnregisterError};
+use crate::error::{LookupError, ReadyError, Refusal, RegisterError, UnregisterError};
 use crate::event::{Input, Output, Reply, Request};
 use crate::id::{CallId, Life, LinkId};
 use crate::machine::Machine;
@@ -22,10 +22,7 @@ impl Machine {
             Input::HandoffBegun { name, epoch, handoff } => self.on_handoff_begun(&name, epoch, handoff),
             Input::StateLost { name, epoch } => self.on_state_lost(&name, epoch),
             Input::WorkerPrepared { name, epoch, result } => self.on_worker_prepared(&name, epoch, result),
-            Input::Observed { source, observation } => {
-                self.book.observe(&source, observation, self.now);
-                self.dial_again = true;
-            }
+            Input::Observed { source, observation } => self.on_observed(&source, observation),
             Input::Timeout => self.on_timeout(),
         }
     }
@@ -41,13 +38,20 @@ impl Machine {
             Request::Leave => return self.leave(call, deadline),
             Request::Owner { name } => Reply::Owner(self.ownership(&name)),
             Request::Members => Reply::Members(self.table.views()),
+            Request::Ready { members, stable_for } => {
+                return self.await_readiness(call, deadline, members, stable_for);
+            }
             Request::Counters => Reply::Counters(self.counters()),
         };
         self.outputs.push_back(Output::Return { call, reply });
     }
 
     fn counters(&self) -> crate::event::Counters {
+        let (addresses, sources, degraded) = self.book.figures();
         crate::event::Counters {
+            addresses: addresses as u64,
+            sources: sources as u64,
+            sources_degraded: degraded as u64,
             names: self.registry.len() as u64,
             members: self.table.others().count() as u64 + 1,
             links: self.links.len() as u64,
@@ -65,6 +69,7 @@ impl Machine {
                     Request::Locate { .. } => Reply::Located(Err(LookupError::Leaving)),
                     Request::Owner { name } => Reply::Owner(self.ownership(&name)),
                     Request::Members => Reply::Members(self.table.views()),
+                    Request::Ready { .. } => Reply::Ready(Err(ReadyError::Leaving)),
                     Request::Counters => Reply::Counters(self.counters()),
                     Request::Drain => Reply::Drained(Ok(0)),
                     Request::Leave => Reply::Left,

@@ -12,7 +12,7 @@ impl Machine {
             ("members", self.table.iter().count()),
             ("members seen", self.seen.len()),
             ("departed lives", self.departed.len()),
-            ("addresses", self.book.len()),
+            ("addresses", self.book.figures().0),
             ("timers", self.timers.len()),
             ("names on the desk", self.desk.len()),
             ("names to look at", self.look.len() + self.vacant.len() + self.conflicts.len()),

@@ -11,7 +11,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::config::Config;
-use crate::discovery::Book;
+use crate::discovery::{Book, Readiness};
 use crate::error::{ConfigError, RetireReason};
 use crate::event::{Counters, Event, Input, Output, Status};
 use crate::id::{Life, Name, Revision};
@@ -46,6 +46,7 @@ pub struct Machine {
     pub(crate) links: Links,
     pub(crate) detector: Detector,
     pub(crate) book: Book,
+    pub(crate) readiness: Readiness,
     pub(crate) dial_timer: Option<Instant>,
     pub(crate) dial_again: bool,
     pub(crate) digests: u64,
@@ -116,7 +117,8 @@ impl Machine {
             departed: Departed::default(),
             links: Links::new(me),
             detector: Detector::default(),
-            book: Book::new(config.redial, config.max_addresses),
+            book: Book::new(&config),
+            readiness: Readiness::new(now),
             dial_timer: None,
             dial_again: false,
             digests: 0,
@@ -191,6 +193,7 @@ impl Machine {
             self.flush_log();
             self.pay_owed();
             self.dial_due();
+            self.settle_readiness();
             self.settle_topology();
             self.arm_retry();
         }
@@ -204,6 +207,7 @@ impl Machine {
         }
         self.retired = true;
         self.fail_all_callers();
+        self.fail_readiness();
         self.outputs.extend(self.returns.drain(..));
         self.outputs.push_back(Output::Retire(reason));
     }
@@ -216,6 +220,7 @@ impl Machine {
         while let Some((at, timer)) = self.timers.due(self.now) {
             match timer {
                 Timer::Form | Timer::SyncStall => {} // `come_up` looks at the time by itself
+                Timer::Ready => {}                   // `settle_readiness` does
                 Timer::Probe => self.on_probe_timer(),
                 Timer::ProbeTimeout(life) => self.on_probe_timeout(life),
                 Timer::Suspicion(life) => self.on_suspicion_timer(life),

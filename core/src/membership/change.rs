@@ -39,6 +39,9 @@ impl Machine {
             if live_changed {
                 self.watch();
             }
+            if !joined.is_empty() || !left.is_empty() {
+                self.readiness.disturb(self.now);
+            }
             self.move_ring(&joined, &left, &ended);
             self.pull_again = true;
         }

@@ -1,4 +1,4 @@
-//! Links as they come and go, which of two survives, who is refused one, and when to dial.
+//! Links as they come and go, which of two survives, and who is refused one.
 
 use alloc::boxed::Box;
 
@@ -9,7 +9,6 @@ use crate::event::{Event, Output, Way};
 use crate::id::{Address, Life, LinkId};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
-use crate::timer::Timer;
 use crate::wire::Hello;
 use crate::wire::message::Goodbye;
 
@@ -119,17 +118,18 @@ impl Machine {
         let Some((link, served)) = self.links.remove(id) else {
             return;
         };
+        let mut is_news = true;
         if let Way::Dialled(address) = &link.way {
             match &refusal {
                 Refusal::Duplicate | Refusal::Stalled => {
                     let jitter = self.random.next();
                     self.book.failed(address, self.now, jitter);
                 }
-                _ => self.book.unwanted(address, self.now),
+                _ => is_news = self.book.unwanted(address, &refusal, self.now),
             }
             self.dial_again = true;
         }
-        if !matches!(refusal, Refusal::Duplicate | Refusal::Left | Refusal::Stalled) {
+        if is_news && !matches!(refusal, Refusal::Duplicate | Refusal::Left | Refusal::Stalled) {
             self.event(Event::LinkRefused { address: link.peer.address.clone(), refusal });
         }
         if served {
@@ -142,11 +142,14 @@ impl Machine {
             return;
         };
         self.outputs.push_back(Output::Close { link: id, reason: refusal.clone() });
+        let mut is_news = true;
         if let Way::Dialled(address) = &link.way {
             let jitter = self.random.next();
             match &refusal {
-                Refusal::Duplicate | Refusal::Stalled => self.book.failed(address, self.now, jitter),
-                _ => self.book.unwanted(address, self.now),
+                Refusal::Duplicate | Refusal::Stalled => {
+                    self.book.failed(address, self.now, jitter);
+                }
+                _ => is_news = self.book.unwanted(address, &refusal, self.now),
             }
             self.dial_again = true;
         }
@@ -159,7 +162,8 @@ impl Machine {
             }
             Refusal::TagClash => self.retire(RetireReason::TagClash),
             Refusal::Duplicate | Refusal::Left | Refusal::Stalled => {}
-            refusal => self.event(Event::LinkRefused { address: link.peer.address, refusal }),
+            refusal if is_news => self.event(Event::LinkRefused { address: link.peer.address, refusal }),
+            _ => {} // told before
         }
     }
 
@@ -197,21 +201,18 @@ impl Machine {
 
     pub(crate) fn on_dial_failed(&mut self, address: Address, failure: DialFailure) {
         self.dial_again = true;
+        self.counters.dials_failed += 1;
         if let DialFailure::Handshake(refusal) = failure {
             let transient = matches!(refusal, Refusal::Duplicate | Refusal::Stalled);
             if transient {
                 let jitter = self.random.next();
                 self.book.failed(&address, self.now, jitter);
-            } else {
-                self.book.unwanted(&address, self.now);
-                if refusal != Refusal::Ourselves {
-                    self.event(Event::LinkRefused { address, refusal });
-                }
+            } else if self.book.unwanted(&address, &refusal, self.now) && refusal != Refusal::Ourselves {
+                self.event(Event::LinkRefused { address, refusal });
             }
             return;
         }
-        let jitter = self.random.next();
-        self.book.failed(&address, self.now, jitter);
+        self.pause_after(&address, &failure);
         if failure != DialFailure::Refused || self.broken(Mutant::EvidenceIgnored) {
             return;
         }
@@ -221,27 +222,6 @@ impl Machine {
         for life in dead {
             self.inquire(life, Health::Refused);
         }
-    }
-
-    /// Dials what is due, and sets the timer for what is not.
-    pub(crate) fn dial_due(&mut self) {
-        if !core::mem::take(&mut self.dial_again) {
-            return;
-        }
-        let mine = self.config.address.clone();
-        let (links, table) = (&self.links, &self.table);
-        let skip = |address: &Address, member: Option<Life>| {
-            *address == mine || member.is_some_and(|life| links.to(life).is_some()) || links.reaches(address)
-        };
-        let due = self.book.take_due(self.now, skip);
-        if let Some(next) = self.book.next_due(skip).filter(|&next| next > self.now) {
-            if let Some(set) = self.dial_timer.replace(next) {
-                self.timers.cancel(set, Timer::Dial);
-            }
-            self.timers.set(next, Timer::Dial);
-        }
-        debug_assert!(table.of(self.me).is_some(), "we are in our own table");
-        due.into_iter().for_each(|address| self.outputs.push_back(Output::Dial { address }));
     }
 
     /// Takes records from a peer.

@@ -50,6 +50,9 @@ impl World {
             wake: None,
             timeouts: (0, 0),
             generation: self.sites[site.0].lives,
+            observations: 0,
+            known_up: BTreeSet::new(),
+            degraded: 0,
         });
         self.sites[site.0].process = Some(process);
         let text = format!("boots at {} with life {}", config.address, config.life);
@@ -60,16 +63,27 @@ impl World {
         self.after(Duration::from_micros(100), Happening::Discover(process));
     }
 
-    /// Discovery tells a process of all sites, and of some places where nobody is.
+    /// Discovery tells a process of all sites, and of some places where nobody is; later on not always the truth.
     pub fn discover(&mut self, process: ProcessId) {
-        if !self[process].lives() {
+        if !self[process].lives() || self.is_told_by_scenario {
             return;
         }
-        let mut addresses: Vec<Address> = self.sites.iter().map(|site| site.address.clone()).collect();
-        addresses.extend(self.dead_addresses.clone());
-        let source = Source::new("static").expect("a good name");
-        self.tell(process, Input::Observed { source, observation: Observation::Snapshot(addresses) });
+        self[process].observations += 1;
+        let nonsense = if self.healed { 0 } else { self[process].observations - 1 };
+        let observation = crate::sources::say(self.addresses(), self.settings.seed, process, nonsense);
+        self.observe(process, "static", observation);
         self.after(Duration::from_secs(5), Happening::Discover(process));
+    }
+
+    /// Where somebody might be.
+    pub fn addresses(&self) -> Vec<Address> {
+        let sites = self.sites.iter().map(|site| &site.address);
+        sites.chain(&self.dead_addresses).cloned().collect()
+    }
+
+    pub fn observe(&mut self, process: ProcessId, source: &str, observation: Observation) {
+        let source = Source::new(source).expect("a good name");
+        self.tell(process, Input::Observed { source, observation });
     }
 
     /// Kills a process.

@@ -27,6 +27,7 @@ mod process;
 mod random;
 mod rest;
 mod scenarios;
+mod sources;
 mod strikes;
 mod sweep;
 mod sweeps;

@@ -54,6 +54,12 @@ pub struct Process {
     pub wake: Option<Instant>,
     pub timeouts: (u64, u32),
     pub generation: u64,
+    /// How often discovery spoke to it.
+    pub observations: u64,
+    /// Members that it called up and not down since.
+    pub known_up: BTreeSet<Life>,
+    /// How often it called a source degraded.
+    pub degraded: u64,
 }
 
 /// What state a process is in.
@@ -278,12 +284,17 @@ impl World {
                 self[process].formed = Some(self.now);
                 self.oracle.disturb(self.now);
             }
+            Event::MemberUp { life, .. } => {
+                self[process].known_up.insert(*life);
+            }
+            Event::SourceDegraded { .. } => self[process].degraded += 1,
             Event::MemberSuspect { life, .. } => {
                 let now = self.now;
                 self[process].suspected.push((now, *life));
             }
             Event::MemberDown { life, evidence, .. } => {
                 let now = self.now;
+                self[process].known_up.remove(life);
                 self[process].counted_down.push((now, *life));
                 self.check_innocence(process, *life, *evidence);
             }

@@ -155,6 +155,8 @@ pub struct World {
     pub dead_addresses: Vec<Address>,
     /// Names that the process which ends right now claims again in its next life.
     pub promised: BTreeSet<Name>,
+    /// Discovery says nothing by itself.
+    pub is_told_by_scenario: bool,
     /// Of calls and workers.
     pub next_id: u64,
     /// The next good answer is followed by a crash.
@@ -198,6 +200,7 @@ impl World {
             plan: crate::sweep::Plan::default(),
             dead_addresses: Vec::new(),
             promised: BTreeSet::new(),
+            is_told_by_scenario: false,
             next_id: 0,
             crash_at_answer: false,
             trouble_at_move: None,

@@ -18,8 +18,8 @@ use std::time::Duration;
 use skep::Runtime;
 use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep::run_directory as place;
-use skep_core::event::Observation;
-use skep_core::id::{Address, Reason, Source};
+use skep_core::event::{Observation, SourceFault};
+use skep_core::id::{Address, Source};
 use tracing::{debug, warn};
 
 pub use skep::run_directory::RunDirectoryError;
@@ -69,7 +69,7 @@ impl<R: Runtime> Discovery<R> for RunDirectory {
         };
         let mut watch = Watch::new(directories, Card { life: me.life, address: me.address });
         for looks in 0.. {
-            if let Some(observation) = watch.look() {
+            for observation in watch.look() {
                 sink.observe(observation).await;
             }
             let pause = if looks < QUICK_LOOKS { QUICK } else { jittered(SLOW, &runtime) };
@@ -100,16 +100,20 @@ impl Watch {
     }
 
     /// Posts our card if it is not there, reads the others', and says what is new.
-    fn look(&mut self) -> Option<Observation> {
+    fn look(&mut self) -> Vec<Observation> {
         let peers = self.post().and_then(|()| files::look(self.directory())).map(|look| self.peers(look));
         if self.said.as_ref() == Some(&peers) {
-            return None;
+            return Vec::new();
         }
-        self.said = Some(peers.clone());
-        Some(match peers {
-            Ok(peers) => Observation::Snapshot(peers),
-            Err(error) => Observation::Failed(Reason::new(error.to_string())),
-        })
+        let before = self.said.replace(peers.clone());
+        match (before, peers) {
+            // Nobody is there any more, for sure: their locks are free. An empty answer would be doubted.
+            (Some(Ok(before)), Ok(peers)) if peers.is_empty() => {
+                before.into_iter().map(Observation::Gone).collect()
+            }
+            (_, Ok(peers)) => vec![Observation::all(peers)],
+            (_, Err(error)) => vec![Observation::failed(SourceFault::Config, error.to_string())],
+        }
     }
 
     fn directory(&self) -> &Path {
@@ -161,27 +165,27 @@ mod tests {
     fn of_two_that_start_together_the_later_writer_sees_the_other_at_once() {
         let place = Scratch::new();
         let (mut one, mut two) = (watch(place.path(), 1), watch(place.path(), 2));
-        assert_eq!(one.look(), Some(Observation::Snapshot(vec![])));
-        assert_eq!(two.look(), Some(Observation::Snapshot(vec![address(1)])));
-        assert_eq!(one.look(), Some(Observation::Snapshot(vec![address(2)])));
-        assert_eq!((one.look(), two.look()), (None, None), "what was said is not said again");
+        assert_eq!(one.look(), [Observation::all([])]);
+        assert_eq!(two.look(), [Observation::all([address(1)])]);
+        assert_eq!(one.look(), [Observation::all([address(2)])]);
+        assert_eq!((one.look(), two.look()), (vec![], vec![]), "what was said is not said again");
         drop(two);
-        assert_eq!(one.look(), Some(Observation::Snapshot(vec![])));
+        assert_eq!(one.look(), [Observation::Gone(address(2))]);
     }
 
     #[test]
     fn a_failure_is_told_once_never_as_an_empty_set_and_heals() {
         let place = Scratch::new();
         let (mut one, _two) = (watch(place.path(), 1), watch(place.path(), 2));
-        assert!(one.look().is_some());
+        assert!(!one.look().is_empty());
         fs::set_permissions(place.path(), Permissions::from_mode(0o777)).expect("ours");
-        let Some(Observation::Failed(reason)) = one.look() else {
+        let [Observation::Failed(failure)] = &one.look()[..] else {
             panic!("a directory open to others is told")
         };
-        assert!(reason.as_str().contains("open to others"), "{reason}");
-        assert_eq!(one.look(), None);
+        assert!(failure.reason.as_str().contains("open to others"), "{failure}");
+        assert_eq!(one.look(), []);
         fs::set_permissions(place.path(), Permissions::from_mode(0o700)).expect("ours");
-        assert_eq!(one.look(), Some(Observation::Snapshot(vec![])));
+        assert_eq!(one.look(), [Observation::all([])]);
     }
 
     #[test]
@@ -191,8 +195,8 @@ mod tests {
         fs::create_dir(&real).expect("writable");
         let link = place.path().join("link");
         std::os::unix::fs::symlink(&real, &link).expect("writable");
-        let Some(Observation::Failed(reason)) = watch(&link, 1).look() else { panic!("a link is refused") };
-        assert!(reason.as_str().contains("is not a directory"), "{reason}");
+        let [Observation::Failed(failure)] = &watch(&link, 1).look()[..] else { panic!("a link is refused") };
+        assert!(failure.reason.as_str().contains("is not a directory"), "{failure}");
     }
 
     #[test]
@@ -200,10 +204,10 @@ mod tests {
         let place = Scratch::new();
         let directory = place.path().join("orders");
         let mut one = watch(&directory, 1);
-        assert_eq!(one.look(), Some(Observation::Snapshot(vec![])));
+        assert_eq!(one.look(), [Observation::all([])]);
         assert_eq!(fs::metadata(&directory).expect("made").permissions().mode() & 0o777, 0o700);
         fs::remove_dir_all(&directory).expect("ours");
-        assert_eq!(one.look(), None);
+        assert_eq!(one.look(), []);
         assert_eq!(fs::read_dir(&directory).expect("made again").count(), 1);
     }
 }

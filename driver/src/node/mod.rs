@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use skep_core::error::DrainError;
+use skep_core::error::{DrainError, ReadyError};
 use skep_core::event::{Counters, Reply, Request};
 use skep_core::id::{Address, ClusterName, Life, NodeName};
 
@@ -133,6 +133,23 @@ impl Node {
                 None => state.is_up.then_some(Ok(())),
             })
             .await
+    }
+
+    /// Ready once so many members are up, this node included, and nobody came or went for `stable_for`; how many
+    /// there are then. A start waits for nobody: this is for programs that have nothing to do before.
+    ///
+    /// # Errors
+    /// [`ReadyError::Timeout`] with how many are up.
+    pub async fn ready(
+        &self,
+        members: usize,
+        stable_for: Duration,
+        timeout: Duration,
+    ) -> Result<usize, ReadyError> {
+        match self.ask(Request::Ready { members, stable_for }, timeout).await {
+            Some(Reply::Ready(result)) => result,
+            Some(_) | None => Err(ReadyError::Leaving),
+        }
     }
 
     /// Ready once it has ended, and why.

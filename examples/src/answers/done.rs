@@ -96,6 +96,13 @@ pub struct Figures {
     pub messages_received: u64,
     pub unknown_frames: u64,
     pub malformed_frames: u64,
+    pub addresses: u64,
+    pub discovered: u64,
+    pub withdrawn: u64,
+    pub dials: u64,
+    pub dials_failed: u64,
+    pub sources: u64,
+    pub sources_degraded: u64,
 }
 
 impl From<Registration> for Done {
@@ -176,6 +183,13 @@ impl From<Counters> for Figures {
             messages_received: counters.messages_received,
             unknown_frames: counters.unknown_frames,
             malformed_frames: counters.malformed_frames,
+            addresses: counters.addresses,
+            discovered: counters.discovered,
+            withdrawn: counters.withdrawn,
+            dials: counters.dials,
+            dials_failed: counters.dials_failed,
+            sources: counters.sources,
+            sources_degraded: counters.sources_degraded,
         }
     }
 }

@@ -72,7 +72,9 @@ fn subject(request: &Request) -> Option<&Name> {
         | Request::Unregister { name }
         | Request::Locate { name }
         | Request::Owner { name } => Some(name),
-        Request::Members | Request::Counters | Request::Drain | Request::Leave => None,
+        Request::Members | Request::Ready { .. } | Request::Counters | Request::Drain | Request::Leave => {
+            None
+        }
     }
 }
 
@@ -216,6 +218,7 @@ impl Oracle {
             }
             (Request::Owner { .. }, Reply::Owner(_), _)
             | (Request::Members, Reply::Members(_), _)
+            | (Request::Ready { .. }, Reply::Ready(_), _)
             | (Request::Counters, Reply::Counters(_), _)
             | (Request::Drain, Reply::Drained(_), _)
             | (Request::Leave, Reply::Left, _) => Ok(()),

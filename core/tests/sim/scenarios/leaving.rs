@@ -75,7 +75,7 @@ pub fn from_one_to_five_to_one_loses_no_name() {
 
 impl World {
     /// Leaves, and is gone when this returns.
-    fn begin_to_leave_for_good(&mut self, node: ProcessId) {
+    pub fn begin_to_leave_for_good(&mut self, node: ProcessId) {
         self[node].is_leaving = true;
         self.ask(node, millis(5000), Request::Leave);
         self.wait_until(millis(6000), "it has left", |world| !world[node].lives());

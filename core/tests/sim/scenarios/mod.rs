@@ -2,6 +2,7 @@
 
 mod by_bytes;
 mod detection;
+mod discovery;
 mod forgetting;
 mod formation;
 mod leaving;
@@ -44,6 +45,14 @@ scenarios! {
     forgetting::a_name_that_nobody_can_run_outlives_the_forgetting_of_its_holder,
     forgetting::two_sides_that_forgot_each_other_become_one_without_losing_or_raising_a_name,
     forgetting::whoever_stood_still_for_longer_than_forgetting_comes_back_as_someone_new,
+    discovery::a_source_that_fails_changes_nothing,
+    discovery::an_empty_answer_is_not_believed_at_once,
+    discovery::a_live_peer_that_all_sources_forget_stays_a_member,
+    discovery::fifty_dead_addresses_do_not_keep_the_live_one_waiting,
+    discovery::two_sources_that_disagree_do_not_fight,
+    discovery::a_node_without_an_answer_from_its_source_forms_and_meets_the_others_later,
+    discovery::a_node_is_ready_once_enough_are_up_and_nobody_comes_or_goes,
+    discovery::a_node_that_drains_dials_nobody_new,
     formation::simultaneous_boots_form_in_well_under_a_second,
     formation::a_node_alone_forms_and_serves,
     formation::a_late_node_learns_what_the_others_know,
