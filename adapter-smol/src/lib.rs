@@ -20,6 +20,7 @@ pub mod on_async_std;
 mod runtime;
 mod sockets;
 mod terminated;
+mod udp;
 
 pub use runtime::SmolRuntime;
 pub use skep::*;

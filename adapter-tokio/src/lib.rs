@@ -22,6 +22,7 @@
 mod runtime;
 mod sockets;
 mod terminated;
+mod udp;
 
 /// So that the program in the README compiles.
 #[cfg(doctest)]

@@ -1,14 +1,37 @@
-//! Where a node looks for its peers: a fixed list, or a directory that the nodes of one host share.
+//! Where a node looks for its peers.
+//!
+//! | source | says | announces this node |
+//! |---|---|---|
+//! | [`Static`], [`Environment`] | a list, once | no |
+//! | [`PeerFile`] | a list, again when it changes | no |
+//! | [`RunDirectory`] | the nodes of this user on this host | a file, locked while the process lives |
+//! | [`Lan`] | the nodes on this network, by sealed beacons | a beacon a second |
+//! | [`from_fn`] | what your closure says | as your closure does |
 //!
 //! Each source implements `skep::discovery::Discovery`. What a source says are hints: identity comes from the
-//! handshake, and the core dials, backs off and never closes a link because a source changed its mind.
+//! handshake, and the core dials, backs off and never closes a link because a source changed its mind. Several may
+//! be used at once, each as a topology with a name.
 
+mod address;
+mod environment;
+mod file;
+mod from_fn;
+mod lan;
+mod list;
+mod pause;
 #[cfg(unix)]
 mod run_directory;
+#[cfg(all(test, unix))]
+mod scratch;
 mod static_list;
 #[cfg(test)]
-mod test_runtime;
+mod testing;
 
+pub use address::{BadAddress, peer_address};
+pub use environment::Environment;
+pub use file::PeerFile;
+pub use from_fn::{FromFn, from_fn};
+pub use lan::{BeaconFigures, BeaconTally, Lan, UdpSockets, address_on_lan};
 #[cfg(unix)]
 pub use run_directory::{MAX_FILES, RunDirectory, RunDirectoryError};
 pub use static_list::Static;

@@ -30,30 +30,19 @@ impl<R: Runtime> Discovery<R> for Static {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
+    use skep::SimRuntime;
     use skep::discovery::observations;
-    use skep_core::id::{ClusterName, Life, NodeName};
 
     use super::*;
-    use crate::test_runtime::Frozen;
+    use crate::testing::me;
 
     #[test]
     fn the_list_is_told_once_and_the_source_returns() {
+        let runtime = SimRuntime::new(1);
         let peer = Address::new("10.0.0.1:7000").expect("a good address");
-        let me = Announced {
-            cluster: ClusterName::new("orders").expect("a good name"),
-            node: NodeName::new("a").expect("a good name"),
-            life: Life(1),
-            address: Address::new("10.0.0.2:7000").expect("a good address"),
-        };
         let (sink, mut observations) = observations();
         let mut list = Static::new([peer.clone()]);
-        let done = pin!(Discovery::<Frozen>::run(&mut list, Frozen, me, sink))
-            .poll(&mut Context::from_waker(Waker::noop()));
-        assert_eq!(done, Poll::Ready(()));
+        runtime.run(Discovery::run(&mut list, runtime.clone(), me(), sink));
         assert_eq!(observations.try_recv().ok(), Some(Observation::all([peer])));
         assert!(observations.try_recv().is_err(), "it says nothing more");
     }

@@ -155,8 +155,8 @@ mod tests {
 
     use skep_core::id::{Address, Life};
 
-    use super::super::scratch::Scratch;
     use super::*;
+    use crate::scratch::Scratch;
 
     fn card(life: u64) -> Card {
         Card { life: Life(life), address: Address::new(format!("127.0.0.1:{life}")).expect("a good address") }

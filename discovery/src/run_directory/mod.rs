@@ -9,8 +9,6 @@
 
 mod card;
 mod files;
-#[cfg(test)]
-mod scratch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +22,7 @@ use tracing::{debug, warn};
 
 pub use skep::run_directory::RunDirectoryError;
 
+use crate::pause::jittered;
 use card::Card;
 use files::{Look, Posted};
 
@@ -76,13 +75,6 @@ impl<R: Runtime> Discovery<R> for RunDirectory {
             runtime.sleep_until(runtime.now() + pause).await;
         }
     }
-}
-
-/// A quarter more or less, so that the nodes of a host do not look in step.
-fn jittered(pause: Duration, runtime: &impl Runtime) -> Duration {
-    let mut random = [0];
-    runtime.entropy(&mut random);
-    pause * 3 / 4 + pause / 2 * u32::from(random[0]) / 256
 }
 
 /// Our card and what was last said. Dropping it takes the card away.
@@ -150,8 +142,8 @@ mod tests {
 
     use skep_core::id::Life;
 
-    use super::scratch::Scratch;
     use super::*;
+    use crate::scratch::Scratch;
 
     fn address(port: u64) -> Address {
         Address::new(format!("127.0.0.1:{port}")).expect("a good address")
