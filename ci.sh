@@ -62,6 +62,20 @@ step build-tests 900 cargo test --locked --workspace --no-run
 step test 600 cargo test --locked --workspace
 # Skipped, with the reason, where no network namespaces can be made: that takes root and iproute2.
 step cut 120 cargo test --locked --package skep-examples --test nodes cut -- --ignored --nocapture
+# Sources that ask a server, against the real one. Debian's packages are installed where that can be done; a test
+# whose server is missing says so and passes.
+installs() {
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        command -v "$1" >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+            --no-install-recommends "$2"; } >/dev/null || printf '=== %s cannot be installed\n' "$2"
+    fi
+}
+servers() {
+    installs dnsmasq dnsmasq-base
+    cargo test --locked --package skep-discovery --features dns -- --nocapture
+}
+export -f installs servers
+step servers 420 bash -c servers
 # Seeds beyond those that `test` has just played.
 step sim 300 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-2000}" \
     cargo test --locked --package skep-core --test sim fresh_seeds

@@ -1,6 +1,8 @@
 //! Addresses as people and servers write them.
 
 use std::fmt;
+#[cfg(feature = "dns")]
+use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use skep_core::id::Address;
@@ -40,6 +42,12 @@ pub fn peer_address(text: &str) -> Result<Address, BadAddress> {
         return Err(bad());
     }
     Address::new(text).map_err(|_| bad())
+}
+
+/// The address of this port at this IP address.
+#[cfg(feature = "dns")]
+pub(crate) fn at(ip: IpAddr, port: u16) -> Address {
+    Address::new(SocketAddr::new(ip, port).to_string()).expect("a socket's address is short")
 }
 
 #[cfg(test)]

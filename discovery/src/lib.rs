@@ -6,6 +6,7 @@
 //! | [`PeerFile`] | a list, again when it changes | no |
 //! | [`RunDirectory`] | the nodes of this user on this host | a file, locked while the process lives |
 //! | [`Lan`] | the nodes on this network, by sealed beacons | a beacon a second |
+//! | `Dns` (feature `dns`) | addresses and services in DNS | no |
 //! | [`from_fn`] | what your closure says | as your closure does |
 //!
 //! Each source implements `skep::discovery::Discovery`. What a source says are hints: identity comes from the
@@ -13,9 +14,13 @@
 //! be used at once, each as a topology with a name.
 
 mod address;
+#[cfg(feature = "dns")]
+mod dns;
 mod environment;
 mod file;
 mod from_fn;
+#[cfg(feature = "dns")]
+mod helper;
 mod lan;
 mod list;
 mod pause;
@@ -28,6 +33,8 @@ mod static_list;
 mod testing;
 
 pub use address::{BadAddress, peer_address};
+#[cfg(feature = "dns")]
+pub use dns::Dns;
 pub use environment::Environment;
 pub use file::PeerFile;
 pub use from_fn::{FromFn, from_fn};
