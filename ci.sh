@@ -72,7 +72,8 @@ installs() {
 }
 servers() {
     installs dnsmasq dnsmasq-base
-    cargo test --locked --package skep-discovery --features dns -- --nocapture
+    installs etcd etcd-server
+    cargo test --locked --package skep-discovery --features dns,kubernetes,etcd,consul -- --nocapture
 }
 export -f installs servers
 step servers 420 bash -c servers

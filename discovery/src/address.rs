@@ -1,7 +1,7 @@
 //! Addresses as people and servers write them.
 
 use std::fmt;
-#[cfg(feature = "dns")]
+#[cfg(any(feature = "dns", feature = "kubernetes"))]
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -45,7 +45,7 @@ pub fn peer_address(text: &str) -> Result<Address, BadAddress> {
 }
 
 /// The address of this port at this IP address.
-#[cfg(feature = "dns")]
+#[cfg(any(feature = "dns", feature = "kubernetes"))]
 pub(crate) fn at(ip: IpAddr, port: u16) -> Address {
     Address::new(SocketAddr::new(ip, port).to_string()).expect("a socket's address is short")
 }

@@ -76,7 +76,8 @@ impl Desk {
         self.check()
     }
 
-    fn check(&self) -> Result<(), Stopped> {
+    /// Whether anybody listens.
+    pub(crate) fn check(&self) -> Result<(), Stopped> {
         let is_stopped = *self.stop.is_stopped.lock().unwrap_or_else(PoisonError::into_inner);
         if is_stopped { Err(Stopped) } else { Ok(()) }
     }

@@ -93,7 +93,9 @@ impl Looking {
             if is_it(&said) {
                 return said;
             }
-            heard.push(said);
+            if heard.last() != Some(&said) {
+                heard.push(said);
+            }
         }
         panic!("{what} within {PATIENCE:?}; it said {heard:?}");
     }
