@@ -23,8 +23,9 @@ pub struct Forwarder<M> {
     /// How many messages of each name are in them.
     names: BTreeMap<Name, usize>,
     last_number: u64,
-    /// Where names went that were here, and as which start they go on there.
-    departed: BTreeMap<Name, (Life, Epoch)>,
+    /// Where names went that were here, and as which start they go on there: each time since nothing of them was on
+    /// its way.
+    departed: BTreeMap<Name, Vec<(Life, Epoch)>>,
     departed_order: VecDeque<(Name, Epoch)>,
     questions: Vec<Question>,
 }
@@ -80,26 +81,36 @@ impl<M> Default for Forwarder<M> {
 impl<M> Forwarder<M> {
     /// The name goes on at this life: what arrives for it later is to be forwarded there.
     pub fn depart(&mut self, name: Name, to: Life, under: Epoch) {
-        self.departed.insert(name.clone(), (to, under));
+        let is_first = !self.forwards(name.as_str());
+        let ways = self.departed.entry(name.clone()).or_default();
+        if is_first {
+            ways.clear(); // nothing went there that is not there
+        }
+        ways.push((to, under));
         self.departed_order.push_back((name, under));
         while self.departed_order.len() > MAX_DEPARTED
             && let Some((oldest, under)) = self.departed_order.pop_front()
+            && let Some(ways) = self.departed.get_mut(&oldest)
         {
-            if self.departed.get(&oldest).is_some_and(|(_, latest)| *latest == under) {
+            ways.retain(|(_, latest)| *latest != under);
+            if ways.is_empty() {
                 self.departed.remove(&oldest);
             }
         }
     }
 
-    /// The name is here again.
+    /// The name is here again. As long as anything of it is on its way ([`Forwarder::forwards`]), what comes for an
+    /// earlier start has to go the same way all the same: taken here it would overtake.
     pub fn settle(&mut self, name: &Name) {
-        self.departed.remove(name);
+        if !self.forwards(name.as_str()) {
+            self.departed.remove(name);
+        }
     }
 
-    /// Where a message goes that arrived for a start of a name that is not here: to a later start only, so that
-    /// none goes round in circles.
+    /// Where a message goes that arrived for a start of a name that is not here: to a later start only, so that none
+    /// goes round in circles, and the way that those before it went, so that none overtakes.
     pub fn way(&self, name: &str, epoch: Epoch) -> Option<(Life, Epoch)> {
-        self.departed.get(name).copied().filter(|(_, under)| *under > epoch)
+        self.departed.get(name)?.iter().find(|(_, under)| *under > epoch).copied()
     }
 
     /// Puts a message behind all that goes to that life. Whoever forwarded it here, under a number of its own, is
@@ -173,7 +184,7 @@ impl<M> Forwarder<M> {
     }
 
     /// Whether anything for this name is still on its way.
-    pub fn forwards(&self, name: &Name) -> bool {
+    pub fn forwards(&self, name: &str) -> bool {
         self.names.contains_key(name)
     }
 
@@ -184,7 +195,10 @@ impl<M> Forwarder<M> {
 
     /// That life is dead: what was on its way there, in order, and what follows for those who waited for it.
     pub fn lost(&mut self, to: Life) -> (Vec<(Name, M)>, Vec<Then>) {
-        self.departed.retain(|_, (life, _)| *life != to);
+        self.departed.retain(|_, ways| {
+            ways.retain(|(life, _)| *life != to);
+            !ways.is_empty()
+        });
         self.questions.retain(|question| question.asker != to);
         let Some(outbox) = self.boxes.remove(&to) else { return (Vec::new(), Vec::new()) };
         let mut then = Vec::new();
@@ -199,6 +213,10 @@ impl<M> Forwarder<M> {
             *count -= 1;
             if *count == 0 {
                 self.names.remove(&forwarded.name);
+                // Nothing is before what comes now: it goes straight to where the name went last.
+                if let Some(ways) = self.departed.get_mut(&forwarded.name) {
+                    ways.drain(..ways.len() - 1);
+                }
             }
         }
         then.extend(forwarded.owed.map(|(life, number)| Then::Acknowledge(life, number)));
@@ -255,7 +273,7 @@ mod tests {
         assert_eq!(send_all(&mut forwarder, B), [1, 2, 3]);
         assert_eq!(send_all(&mut forwarder, B), [], "once on each link");
         assert_eq!(forwarder.arrived(B, 2), []);
-        assert!(!forwarder.forwards(&name("m")) && forwarder.forwards(&name("n")));
+        assert!(!forwarder.forwards("m") && forwarder.forwards("n"));
         forwarder.relink(B);
         assert_eq!(send_all(&mut forwarder, B), [1, 3]);
         for number in [3, 1, 1, 7] {
@@ -299,7 +317,7 @@ mod tests {
         assert_eq!(forwarder.arrived(C, 1), [], "nor to that one");
         assert_eq!(send_all(&mut forwarder, B), [1]);
         assert_eq!(forwarder.arrived(C, 1), []);
-        assert!(forwarder.forwards(&name("n")));
+        assert!(forwarder.forwards("n"));
     }
 
     #[test]
@@ -312,7 +330,7 @@ mod tests {
         let (left, then) = forwarder.lost(B);
         assert_eq!(left, [(name("m"), 1), (name("n"), 2)]);
         assert_eq!(then, [Then::Flushed(ASKER, Token(1))]);
-        assert!(forwarder.is_empty() && !forwarder.forwards(&name("n")));
+        assert!(forwarder.is_empty() && !forwarder.forwards("n"));
         assert_eq!(forwarder.way("n", Epoch(0)), None);
         assert_eq!(forwarder.lost(B), (vec![], vec![]));
     }
@@ -328,6 +346,23 @@ mod tests {
         assert_eq!(forwarder.way("n", Epoch(5)), Some((C, Epoch(7))));
         forwarder.settle(&name("n"));
         assert_eq!(forwarder.way("n", Epoch(5)), None);
+    }
+
+    #[test]
+    fn a_message_goes_the_way_that_those_before_it_went_while_they_are_on_it() {
+        let mut forwarder = forwarding(&["n"]);
+        forwarder.depart(name("n"), B, Epoch(5));
+        forwarder.settle(&name("n"));
+        forwarder.depart(name("n"), C, Epoch(7));
+        assert_eq!(forwarder.way("n", Epoch(4)), Some((B, Epoch(5))));
+        assert_eq!(forwarder.way("n", Epoch(5)), Some((C, Epoch(7))));
+        send_all(&mut forwarder, B);
+        forwarder.arrived(B, 1);
+        assert_eq!(
+            forwarder.way("n", Epoch(4)),
+            Some((C, Epoch(7))),
+            "straight, now that nothing is before it"
+        );
     }
 
     #[test]

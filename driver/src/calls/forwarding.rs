@@ -1,6 +1,7 @@
 //! Messages for names that moved: the former holder forwards them, the new one takes each once, and who waits for an
 //! answer learns from whom it comes.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,7 +67,10 @@ impl Router {
 
     /// That life is dead: what was on its way there and did not arrive.
     pub(crate) fn dead(&self, life: Life) -> Vec<(Name, Parcel)> {
-        let (left, then) = self.forwarder().lost(life);
+        let mut forwarder = self.forwarder();
+        let (left, then) = forwarder.lost(life);
+        self.forwarding.store(!forwarder.is_empty(), Ordering::SeqCst);
+        drop(forwarder);
         then.into_iter().for_each(|then| self.tell(then));
         left
     }
@@ -101,6 +105,7 @@ impl Router {
         }
         let mut forwarder = self.forwarder();
         forwarder.forward(to, name, parcel, owed);
+        self.forwarding.store(true, Ordering::SeqCst);
         self.pump(&mut forwarder, to);
     }
 
@@ -141,7 +146,7 @@ impl Router {
         let caller = header.caller.map(|caller| (caller, deadline));
         let message = MessageId(header.message);
         match self.resident(header.name) {
-            Some(resident) if resident.takes(header.epoch) => {
+            Some(resident) if self.may_take(&resident, header.name, header.epoch) => {
                 let path = self.path_to(caller, peer);
                 if let Err((why, path)) = resident.mailbox.deliver_forwarded(message, bytes, path) {
                     path.refuse(why);
@@ -184,6 +189,7 @@ impl Router {
         let number = wire::number(body)?;
         let mut forwarder = self.forwarder();
         let then = forwarder.arrived(peer, number);
+        self.forwarding.store(!forwarder.is_empty(), Ordering::SeqCst);
         self.pump(&mut forwarder, peer);
         drop(forwarder);
         then.into_iter().for_each(|then| self.tell(then));

@@ -61,7 +61,7 @@ impl Router {
 
     fn may_have_sent(&self, name: &Name, last: Located) -> bool {
         if last.life == self.life() {
-            return self.forwarder().forwards(name);
+            return self.forwarder().forwards(name.as_str());
         }
         self.links.to(last.life).is_some_and(|link| link.has_carried_calls())
     }

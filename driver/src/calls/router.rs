@@ -38,6 +38,8 @@ pub(crate) struct Router {
     pub(crate) arrivals: Arc<Arrivals>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) forwarder: Mutex<Forwarder<Parcel>>,
+    /// Whether anything that was forwarded is on its way.
+    pub(super) forwarding: AtomicBool,
     received: Mutex<Received>,
     pub(super) holds: Mutex<Holds<Letter>>,
     /// Whether any name is held.
@@ -71,7 +73,7 @@ pub(crate) enum Stands {
 }
 
 impl Resident {
-    pub(super) fn takes(&self, epoch: Epoch) -> bool {
+    fn takes(&self, epoch: Epoch) -> bool {
         match self.stands {
             Stands::Active => epoch <= self.epoch,
             Stands::Prepared => epoch == self.epoch,
@@ -101,6 +103,7 @@ impl Router {
             pending: Arc::new(Pending::new(MAX_PENDING)),
             inbox,
             forwarder: Mutex::default(),
+            forwarding: AtomicBool::new(false),
             received: Mutex::default(),
             holds: Mutex::new(Holds::new(MAX_HELD)),
             holding: AtomicBool::new(false),
@@ -238,7 +241,7 @@ impl Router {
             ReplyPath::there(self.links.clone(), link.clone(), header.call, deadline)
         };
         match self.residents.get(header.name) {
-            Some(resident) if resident.takes(header.epoch) => {
+            Some(resident) if self.may_take(&resident, header.name, header.epoch) => {
                 if let Err((why, path)) = resident.mailbox.deliver(header.message_id(), message, path) {
                     path.refuse(why);
                 }
@@ -266,6 +269,17 @@ impl Router {
         let outcome = Outcome::answered(verdict.outcome, body, from);
         self.pending.finish_from(peer, Key(verdict.call), outcome);
         Some(())
+    }
+
+    /// Whether a message for this start can be given to this resident. One for an earlier start cannot while others
+    /// are still on their way round that came before the name had returned: it has to follow them.
+    pub(super) fn may_take(&self, resident: &Resident, name: &str, epoch: Epoch) -> bool {
+        let must_follow = || {
+            epoch < resident.epoch
+                && self.forwarding.load(Ordering::SeqCst)
+                && self.forwarder().forwards(name)
+        };
+        resident.takes(epoch) && !must_follow()
     }
 
     pub(super) fn resident(&self, name: &str) -> Option<Resident> {

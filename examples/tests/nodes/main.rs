@@ -8,6 +8,7 @@ mod contract;
 mod cut;
 mod demo;
 mod ending;
+mod moving;
 mod network;
 mod refusals;
 mod runtimes;

@@ -1,0 +1,121 @@
+//! Workers that move: to a node that joins, and away from one that leaves, with their numbers and without a lost call.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::cluster::{Cluster, NodeProcess, Outcome, Trouble};
+
+const COUNTERS: usize = 20;
+
+/// Of a node that owns its part of nearly all of the ring.
+const HEAVY: [&str; 2] = ["--weight", "1000"];
+
+/// How long all that has to move may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn counters_go_on_counting_on_a_node_that_joins() -> Outcome {
+    let cluster = Cluster::new();
+    let mut a = cluster.start("a", &["--weight", "1"])?;
+    assert_eq!(a.ok(&format!("register-many n {COUNTERS} counter"))?["registered"], COUNTERS);
+    for number in 0..COUNTERS {
+        assert_eq!(a.ok(&format!("call n-{number} add {number}"))?["reply"], number.to_string());
+    }
+    let mut b = cluster.start("b", &["--weight", "65535"])?;
+    let deadline = Instant::now() + PATIENCE;
+    while running(&mut b)? < COUNTERS {
+        assert!(Instant::now() < deadline, "{} of {COUNTERS} on b", running(&mut b)?);
+        b.event("started", |event| event["why"] == "handed_over")?;
+    }
+    assert_eq!(running(&mut a)?, 0, "each runs once");
+    for number in 0..COUNTERS {
+        let one = a.ok(&format!("call n-{number} add 1"))?["reply"].clone();
+        assert_eq!(one, (number + 1).to_string(), "asked on a");
+        assert_eq!(b.ok(&format!("call n-{number} get"))?["reply"], one, "asked on b");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_worker_that_stays_stays_until_its_node_drains() -> Outcome {
+    let cluster = Cluster::new();
+    let mut a = cluster.start("a", &["--weight", "1"])?;
+    a.ok("register s stay")?;
+    a.ok("register n counter")?;
+    a.ok("call n add 7")?;
+    let mut b = cluster.start("b", &["--weight", "65535"])?;
+    let moved = a.event("moved", |event| event["name"] == "n")?.line;
+    assert_eq!((&moved["from"], &moved["to"]), (&json!("a"), &json!("b")));
+    assert_eq!(names(&mut a)?, json!(["s"]));
+    assert_eq!(a.ok("drain")?["moved"], 1);
+    assert_eq!(names(&mut b)?, json!(["n", "s"]));
+    assert_eq!(b.ok("call n get")?["reply"], "7");
+    Ok(())
+}
+
+#[test]
+fn a_rolling_restart_under_load_loses_no_count_and_fails_no_call_of_a_node_that_stays() -> Outcome {
+    let cluster = Cluster::new();
+    let mut client = cluster.start("client", &["--weight", "1"])?;
+    let mut nodes = Vec::new();
+    for name in ["a", "b", "c"] {
+        nodes.push(cluster.start(name, &HEAVY)?);
+        client.member_up(name)?;
+    }
+    client.ok(&format!("register-many n {COUNTERS} counter"))?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let load = scope.spawn(|| count_on(&mut client, &over));
+        let restarted = restart_each(&cluster, nodes);
+        over.store(true, Ordering::SeqCst);
+        let added = load.join().expect("the load does not panic")?;
+        let mut nodes = restarted?;
+        let mut counted = 0;
+        for number in 0..COUNTERS {
+            let total = nodes[0].ok(&format!("call n-{number} get"))?;
+            counted += total["reply"].as_str().and_then(|total| total.parse::<u64>().ok()).expect("a number");
+        }
+        assert_eq!(counted, added, "what was added is there, once");
+        Ok(())
+    })
+}
+
+/// Adds by calls and by messages without an answer, until it is over. Says how much.
+fn count_on(client: &mut NodeProcess, over: &AtomicBool) -> Result<u64, Trouble> {
+    let mut added = 0;
+    while !over.load(Ordering::SeqCst) {
+        for number in 0..COUNTERS {
+            client.ok(&format!("send n-{number} add 1"))?;
+            client.ok(&format!("call n-{number} add 1 --timeout 20000"))?;
+            added += 2;
+        }
+    }
+    Ok(added)
+}
+
+/// Ends each in order and starts it again, one after the other.
+fn restart_each(cluster: &Cluster, nodes: Vec<NodeProcess>) -> Result<Vec<NodeProcess>, Trouble> {
+    let mut again = Vec::new();
+    for mut node in nodes {
+        node.tell("quit")?;
+        assert!(node.wait()?.success(), "{} ends in order", node.name);
+        let mut node = cluster.start(&node.name, &HEAVY)?;
+        node.member_up("client")?;
+        again.push(node);
+    }
+    Ok(again)
+}
+
+fn running(node: &mut NodeProcess) -> Result<usize, Trouble> {
+    Ok(node.ok("workers")?["workers"].as_array().map_or(0, Vec::len))
+}
+
+fn names(node: &mut NodeProcess) -> Result<Value, Trouble> {
+    let workers = node.ok("workers")?;
+    let names =
+        workers["workers"].as_array().map(|workers| workers.iter().map(|worker| worker["name"].clone()));
+    Ok(names.map(Iterator::collect).unwrap_or_default())
+}
