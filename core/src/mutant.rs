@@ -90,6 +90,10 @@ mutants! {
     NotTakenBack,
     /// A removal that meets a move in progress counts the worker ended once its former node says so.
     StopMissesMove,
+    /// A beaten copy stops without being heard.
+    LoserNotHeard,
+    /// A winner hears the same beaten copy as often as it offers itself.
+    LoserHeardTwice,
     /// The names of a dead life are taken over before its log is level among the survivors.
     TakenOverUnlevelled,
     /// A discovery source that fails withdraws all it said.

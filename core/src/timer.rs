@@ -50,6 +50,8 @@ pub(crate) enum Timer {
     MoveDeadline(Name),
     /// The next move may begin.
     Moves,
+    /// A beaten copy had its time to be heard.
+    Surrender(Name),
     /// Two registrations of this name had their time to turn out to be one after the other.
     Conflict(Name),
 }

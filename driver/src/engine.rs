@@ -23,7 +23,7 @@ use crate::mail::{Attaching, Guest, Mail};
 use crate::node::Shared;
 use crate::status::Ending;
 use crate::transport::Dialer;
-use crate::worker::Notice;
+use crate::worker::{Beaten, Notice};
 
 /// How long the last frames of a node that has left may take to be written.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -180,6 +180,10 @@ impl<D: Dialer> Engine<D> {
                 self.host.on_state_lost(seat);
                 None
             }
+            Mail::ConflictResolved { seat, beaten, result } => {
+                self.host.on_conflict_resolved(seat, beaten, result);
+                None
+            }
             Mail::Detached { name, epoch } => {
                 self.host.on_detached(name, epoch);
                 None
@@ -278,6 +282,9 @@ impl<D: Dialer> Engine<D> {
             Output::Prepare { name, epoch, kind, args, state, from } => {
                 let copy = Copy { state, from };
                 self.host.prepare(name, epoch, kind, args, &copy);
+            }
+            Output::ResolveConflict { name, epoch, beaten, from, bytes: _ } => {
+                self.host.resolve_conflict(name, epoch, Beaten { epoch: beaten, at: from });
             }
             Output::Activate { name, epoch, under } => self.host.activate(name, epoch, under),
             Output::Return { call, reply } => {

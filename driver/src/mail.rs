@@ -15,7 +15,7 @@ use skep_core::wire::{Frame, Hello};
 use crate::calls::Router;
 use crate::host::SeatId;
 use crate::link::{Credit, Link, Sink};
-use crate::worker::{Cancellation, Delivery, Handoff, Notice, Verdict};
+use crate::worker::{Beaten, Cancellation, Delivery, Handoff, Notice, Verdict};
 
 /// Something that the engine has to know. Links are bounded by their credit, sources by `done`, workers and callers
 /// by being one piece of mail each.
@@ -66,6 +66,12 @@ pub(crate) enum Mail {
     /// A worker's state could not be shipped.
     StateLost {
         seat: SeatId,
+    },
+    /// A worker has looked at what a copy knew that it beat, or that did not come.
+    ConflictResolved {
+        seat: SeatId,
+        beaten: Beaten,
+        result: Result<(), Reason>,
     },
     Detached {
         name: Name,

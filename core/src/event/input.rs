@@ -2,7 +2,7 @@
 
 use super::{Observation, Request};
 use crate::error::DialFailure;
-use crate::id::{Address, CallId, Epoch, LinkId, Name, Reason, Source};
+use crate::id::{Address, CallId, Epoch, Life, LinkId, Name, Reason, Source};
 use crate::time::Instant;
 use crate::wire::{Frame, Hello};
 
@@ -96,6 +96,19 @@ pub enum Input {
         /// As ordered.
         epoch: Epoch,
         /// Ready to act, or why not.
+        result: Result<(), Reason>,
+    },
+    /// The answer to `Output::ResolveConflict`.
+    ConflictResolved {
+        /// As ordered.
+        name: Name,
+        /// As ordered.
+        epoch: Epoch,
+        /// As ordered.
+        beaten: Epoch,
+        /// As ordered.
+        from: Life,
+        /// It was looked at, or why not.
         result: Result<(), Reason>,
     },
     /// A discovery source spoke.

@@ -108,7 +108,22 @@ pub enum Output {
         /// Who hands it over.
         from: Life,
     },
-    /// A prepared copy begins to act, or a frozen worker goes on, as the start `under`, which may be `epoch` itself.
+    /// `from` sends the state of a beaten copy of this worker, so many bytes, as for the start `epoch`. Give it to the
+    /// worker, between two messages, and answer with `ConflictResolved`.
+    ResolveConflict {
+        /// Which.
+        name: Name,
+        /// Which start of it.
+        epoch: Epoch,
+        /// Which start was beaten.
+        beaten: Epoch,
+        /// Who sends it.
+        from: Life,
+        /// How long it is.
+        bytes: u64,
+    },
+    /// A prepared copy begins to act, a frozen or held worker goes on, or one that runs is another start from now on:
+    /// `under`, which may be `epoch` itself.
     Activate {
         /// Which.
         name: Name,
@@ -155,6 +170,8 @@ pub struct Placement {
 pub enum MoveReason {
     /// The strategy wants it elsewhere.
     Balance,
+    /// Another copy of its name won, after a cut: what it would take along is offered to that one. Then it stops.
+    Conflict,
     /// Its node leaves: if it would rather stay, it starts anew elsewhere (`Handoff::Restart`).
     Draining,
 }

@@ -22,6 +22,9 @@ impl Machine {
             Input::HandoffBegun { name, epoch, handoff } => self.on_handoff_begun(&name, epoch, handoff),
             Input::StateLost { name, epoch } => self.on_state_lost(&name, epoch),
             Input::WorkerPrepared { name, epoch, result } => self.on_worker_prepared(&name, epoch, result),
+            Input::ConflictResolved { name, epoch, beaten, from, result } => {
+                self.on_conflict_resolved(&name, epoch, beaten, from, &result);
+            }
             Input::Observed { source, observation } => self.on_observed(&source, observation),
             Input::Timeout => self.on_timeout(),
         }
@@ -88,6 +91,7 @@ impl Machine {
             | Input::HandoffBegun { .. }
             | Input::StateLost { .. }
             | Input::WorkerPrepared { .. }
+            | Input::ConflictResolved { .. }
             | Input::Observed { .. }
             | Input::Timeout => {}
         }
@@ -162,6 +166,8 @@ impl Machine {
             Message::Offer(offer) => self.on_offer(from, *offer),
             Message::OfferReply(reply) => self.on_offer_reply(from, *reply),
             Message::Withdraw(withdraw) => self.on_withdraw(from, &withdraw),
+            Message::Surrender(surrender) => self.on_surrender(from, *surrender),
+            Message::SurrenderReply(reply) => self.on_surrender_reply(from, *reply),
             Message::Greet(_)
             | Message::Goodbye(_)
             | Message::Records(_)

@@ -22,7 +22,9 @@ use crate::random::Random;
 use crate::ring::Ring;
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
-use crate::tracker::{Callers, Departure, Desk, Gates, Host, Moves, Registry, Replication, Stability, Told};
+use crate::tracker::{
+    Callers, Departure, Desk, Gates, Host, Moves, Registry, Replication, Stability, Surrenders, Told,
+};
 use crate::wire::List;
 
 /// A node's whole mind: feed it [`Input`]s, carry out its [`Output`]s, in order.
@@ -70,6 +72,7 @@ pub struct Machine {
     pub(crate) scan_again: bool,
     pub(crate) host: Host,
     pub(crate) moves: Moves,
+    pub(crate) surrenders: Surrenders,
     pub(crate) callers: Callers,
     pub(crate) departure: Departure,
     pub(crate) look: BTreeSet<Name>,
@@ -137,6 +140,7 @@ impl Machine {
             scan_again: false,
             host: Host::default(),
             moves: Moves::default(),
+            surrenders: Surrenders::default(),
             callers: Callers::default(),
             departure: Departure::default(),
             look: BTreeSet::new(),
@@ -245,6 +249,7 @@ impl Machine {
                 Timer::RestartTimeout(name, epoch) => self.on_restart_timeout(&name, epoch),
                 Timer::Move(name) => drop(self.look.insert(name)),
                 Timer::MoveDeadline(name) => self.on_move_deadline(&name),
+                Timer::Surrender(name) => self.on_surrender_timer(&name),
                 Timer::Moves => {} // `settle_moves` looks at the time by itself
                 Timer::Conflict(name) => drop(self.look.insert(name)),
                 Timer::Departure => {} // `settle_departure` looks at the time by itself

@@ -196,6 +196,7 @@ impl Machine {
         self.replication.drop_pulls(life);
         self.callers_lost(life);
         self.moves_lost(life);
+        self.scan_again = true;
         self.pull_again = true;
     }
 

@@ -186,8 +186,12 @@ impl Machine {
         };
         self.timers.cancel(caller.deadline, Timer::CallDeadline(seq));
         let verdict = match verdict {
-            // It stood, an earlier try may have reached an arbiter, and now it is gone: that try did it.
-            Verdict::NotFound if caller.stood && caller.tries > 1 && caller.wish == Wish::Unregister => {
+            // It stood, or an arbiter that was asked before has not said anything: that try did it.
+            Verdict::NotFound
+                if caller.wish == Wish::Unregister
+                    && caller.tries > 1
+                    && (caller.stood || !caller.silent.is_empty()) =>
+            {
                 Verdict::Gone
             }
             // Nothing runs, says this arbiter; one that was asked before may yet start it.

@@ -59,6 +59,7 @@ impl Machine {
     /// Restart or give up, as the kind's policy says.
     pub(super) fn decide_exit(&mut self, name: &Name, exit: Exit) {
         self.drop_move(name);
+        self.surrenders.remove(name);
         let epoch = self.host.workers[name].epoch;
         let why = EndReason::Exited(exit.clone());
         self.event(Event::Stopped { name: name.clone(), epoch, why });
@@ -206,6 +207,7 @@ impl Machine {
     /// Orders a stop of what is starting or running here.
     pub(super) fn stop_here(&mut self, name: &Name, why: StopReason, then: Then) {
         self.drop_move(name);
+        self.surrenders.remove(name);
         let grace = self.config.stop_grace;
         let worker = self.host.workers.get_mut(name).expect("the caller found it");
         worker.phase = Phase::Stopping { why, then };
@@ -254,6 +256,7 @@ impl Machine {
 
     pub(super) fn forget_worker(&mut self, name: &Name) {
         self.drop_move(name);
+        self.surrenders.remove(name);
         self.host.remove(name);
     }
 

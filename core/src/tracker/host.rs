@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::conflict::Heard;
 use crate::event::{Exit, StartReason, StopReason, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Life, Name};
 use crate::supervisor::History;
@@ -44,6 +45,8 @@ pub(crate) struct Hosted {
     pub(crate) move_failures: u32,
     pub(crate) tried: BTreeSet<Life>,
     pub(crate) moves_after: Instant,
+    /// Which beaten copies of its name it heard, by their epochs.
+    pub(crate) heard: BTreeMap<Epoch, Heard>,
 }
 
 /// How far it is.
@@ -180,6 +183,7 @@ impl Hosted {
             move_failures: 0,
             tried: BTreeSet::new(),
             moves_after: Instant::ZERO,
+            heard: BTreeMap::new(),
         }
     }
 

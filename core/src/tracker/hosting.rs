@@ -61,13 +61,18 @@ impl Machine {
         }
     }
 
-    /// An arbiter orders the start of what was handed over, and of which we have a copy: it acts, by an epoch above
-    /// its own. Whether there was nothing left to do.
+    /// An arbiter orders the start of what we have already, handed over or running: it acts, by an epoch above its
+    /// own. Whether there was nothing left to do.
     fn take_up(&mut self, from: Life, order: &StartOrder) -> bool {
         let Some(worker) = self.host.workers.get_mut(&order.name) else {
             return false;
         };
-        let is_copy = matches!(worker.phase, Phase::Prepared { .. } | Phase::Frozen { .. });
+        let is_copy = match worker.phase {
+            Phase::Prepared { .. } | Phase::Frozen { .. } => true,
+            // It was counted dead by an arbiter that could not reach it, and need not start anew.
+            Phase::Running => order.epoch > worker.epoch,
+            _ => false,
+        };
         if order.dot.is_none() || worker.dot != order.dot || !is_copy {
             return false;
         }
@@ -79,6 +84,7 @@ impl Machine {
         worker.why = StartReason::Takeover;
         worker.recorded = false;
         self.drop_move(&order.name);
+        self.surrenders.remove(&order.name);
         self.host.unrecorded.insert(order.name.clone());
         self.act(&order.name, order.epoch);
         self.report_start(&order.name);

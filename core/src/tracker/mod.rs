@@ -3,6 +3,7 @@
 mod barrier;
 mod callers;
 mod claims;
+mod conflict;
 mod departure;
 mod desk;
 mod ending;
@@ -22,6 +23,7 @@ mod takeover;
 
 pub(crate) use barrier::Gates;
 pub(crate) use callers::Callers;
+pub(crate) use conflict::Surrenders;
 pub(crate) use departure::Departure;
 pub(crate) use desk::Desk;
 pub(crate) use entry::{Entry, State};

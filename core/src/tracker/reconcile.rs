@@ -98,7 +98,8 @@ impl Machine {
             self.host.unrecorded.remove(name);
         }
         if stands.is_some() {
-            match worker.phase.clone() {
+            self.stand_again(name);
+            match self.host.workers[name].phase.clone() {
                 Phase::Exited(exit) => {
                     self.decide_exit(name, exit);
                     self.look.insert(name.clone());
@@ -122,6 +123,13 @@ impl Machine {
             Some(_) | None if ended => StopReason::Unregistered,
             Some(_) | None => return, // a start that its arbiter has yet to record
         };
+        let hears = winner.filter(|entry| !entry.is_attached());
+        let beaten_by = hears.and_then(|entry| Some((entry.holder()?, entry.epoch)));
+        let is_known = worker.recorded && why != StopReason::Unregistered;
+        match (&worker.phase, beaten_by) {
+            (Phase::Running, Some((to, epoch))) if is_known => return self.surrender(name, why, to, epoch),
+            _ => {}
+        }
         match &mut worker.phase {
             Phase::Starting
             | Phase::Running
@@ -221,9 +229,9 @@ impl Machine {
         is_level && self.gates.is_open(self.ring.slot_of(name))
     }
 
-    /// Whether nobody alive runs it.
+    /// Whether nobody alive runs it. A holder that was counted down and has a link with us is about to refute it.
     pub(super) fn is_vacant(&self, entry: &Entry) -> bool {
-        entry.holder().is_none_or(|life| self.is_gone(life))
+        entry.holder().is_none_or(|life| self.is_gone(life) && self.links.to(life).is_none())
     }
 
     fn look_as_arbiter(&mut self, name: &Name) {

@@ -133,6 +133,7 @@ impl Machine {
             || !self.desk.is_empty()
             || self.host.reports()
             || !self.moves.are_done()
+            || !self.surrenders.is_empty()
             || !self.gates.are_passed();
         if !waits {
             return;

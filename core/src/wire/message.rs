@@ -123,6 +123,11 @@ messages! {
     0x0047 OfferReply { name: Name, epoch: Epoch, answer: Readiness }
     /// From the holder: it goes on here, drop the copy.
     0x0048 Withdraw { name: Name, epoch: Epoch }
+    /// From the node of a beaten copy to that of the winner: so many bytes of what the start `beaten` knows, for the
+    /// start `winner`.
+    0x0049 Surrender { name: Name, winner: Epoch, beaten: Epoch, bytes: u64 }
+    /// What the winner makes of it.
+    0x004a SurrenderReply { name: Name, beaten: Epoch, answer: Reception }
     /// For `to`, from `from`, by way of one other member.
     0x0050 Relay { to: Life, from: Life, kind: u16, body: List<u8, { MAX_FRAME as usize }> }
 }
@@ -192,6 +197,17 @@ pub(crate) enum Readiness {
     Prepared,
     Failed(Reason),
     /// By its own view it is not to run here, or not now.
+    Refused,
+}
+
+/// What a winner makes of what a beaten copy offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Reception {
+    /// It may come.
+    Accepted,
+    /// The winner has looked at it.
+    Done,
+    /// The winner does not run here, or it did not arrive whole.
     Refused,
 }
 

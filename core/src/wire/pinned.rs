@@ -68,6 +68,10 @@ fn offer(state: Option<u64>) -> Message {
     Offer { name: name(), dot, claim, spec, replaces: Epoch(5), epoch: Epoch(6), state }.into()
 }
 
+fn reception(answer: Reception) -> Message {
+    SurrenderReply { name: name(), beaten: Epoch(5), answer }.into()
+}
+
 fn readiness(answer: Readiness) -> Message {
     OfferReply { name: name(), epoch: Epoch(6), answer }.into()
 }
@@ -175,6 +179,13 @@ fn messages() -> Vec<(Message, &'static str)> {
         (readiness(Readiness::Prepared), "0047 016e0601"),
         (readiness(Readiness::Failed(Reason::new("why"))), "0047 016e060203776879"),
         (readiness(Readiness::Refused), "0047 016e0603"),
+        (
+            Surrender { name: name(), winner: Epoch(6), beaten: Epoch(5), bytes: 300 }.into(),
+            "0049 016e0605ac02",
+        ),
+        (reception(Reception::Accepted), "004a 016e0500"),
+        (reception(Reception::Done), "004a 016e0501"),
+        (reception(Reception::Refused), "004a 016e0502"),
         (Withdraw { name: name(), epoch: Epoch(5) }.into(), "0048 016e05"),
         (
             Relay { to: Life(1), from: Life(2), kind: 0x0010, body: List(vec![1, 2, 3]) }.into(),

@@ -14,8 +14,8 @@ use crate::world::{Happening, ProcessId, World};
 /// How long a copy waits for its state.
 const STATE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a worker's state is on its way: whose, for which start, what.
-type Shipment = (Name, Epoch, u64);
+/// What a worker's state is on its way: whose, for which start, from which life, what it knows and what it heard.
+type Shipment = (Name, Epoch, Life, u64, Vec<u64>);
 
 impl World {
     /// The machine wants to know how a worker moves. It says so between two messages.
@@ -48,7 +48,7 @@ impl World {
             return;
         }
         let handoff = match worker.kind.as_str() {
-            kind::STAYING if why == MoveReason::Balance => Handoff::Stay,
+            kind::STAYING if why != MoveReason::Draining => Handoff::Stay,
             kind::PLAIN | kind::RARE | kind::SLOW | kind::STUBBORN => Handoff::Resume { bytes: 8 },
             kind::MORTAL if resumes => Handoff::Resume { bytes: 8 },
             _ => Handoff::Restart,
@@ -67,7 +67,8 @@ impl World {
             let why = format!("{} ships the state of {name}, which it does not hold", self[process]);
             return self.violate(why);
         }
-        let shipment: Shipment = (name.clone(), under, worker.state);
+        let shipment: Shipment =
+            (name.clone(), under, self[process].life, worker.state, worker.heard.clone());
         let body = postcard::to_allocvec(&shipment).expect("plain data");
         self.step_of_move(process, to, &name);
         match self.link_to(process, to) {
@@ -78,13 +79,19 @@ impl World {
 
     /// A frame that is not for the core.
     pub fn on_bulk(&mut self, process: ProcessId, frame: &Frame) {
-        let (name, under, state): Shipment = postcard::from_bytes(&frame.body).expect("we wrote it");
+        let (name, under, from, state, heard): Shipment =
+            postcard::from_bytes(&frame.body).expect("we wrote it");
         let Some(worker) = self[process].workers.get_mut(&(name.clone(), under)) else { return };
+        if let Some(place) = worker.awaited.iter().position(|&(_, life)| life == from) {
+            let (beaten, _) = worker.awaited.remove(place);
+            let pause = self.random.skewed(Duration::from_millis(5));
+            return self.after(pause, Happening::ConflictHeard(process, name, under, beaten, from, state));
+        }
         if worker.phase != Phase::AwaitingState {
             return;
         }
         worker.phase = Phase::Preparing;
-        worker.state = state;
+        (worker.state, worker.heard) = (state, heard);
         let pause = self.start_pause(process, &name, under);
         self.after(pause, Happening::CopyReady(process, name, under));
     }
@@ -113,6 +120,67 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The machine orders that a worker hears a copy that it beat.
+    pub fn resolve_conflict(
+        &mut self,
+        process: ProcessId,
+        name: Name,
+        epoch: Epoch,
+        beaten: Epoch,
+        from: Life,
+    ) {
+        let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) else { return };
+        worker.awaited.push((beaten, from));
+        self.after(STATE_PATIENCE, Happening::ConflictMissed(process, name, epoch, beaten, from));
+    }
+
+    /// A worker has looked at what a beaten copy knew.
+    pub fn conflict_heard(
+        &mut self,
+        process: ProcessId,
+        name: &Name,
+        epoch: Epoch,
+        beaten: Epoch,
+        from: Life,
+        state: u64,
+    ) {
+        if self.waits(process, Happening::ConflictHeard(process, name.clone(), epoch, beaten, from, state)) {
+            return;
+        }
+        let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) else { return };
+        if worker.heard.contains(&state) {
+            let why =
+                format!("{} hears twice what the copy of {name} with epoch {beaten} knew", self[process]);
+            return self.violate(why);
+        }
+        worker.heard.push(state);
+        self.tell(
+            process,
+            Input::ConflictResolved { name: name.clone(), epoch, beaten, from, result: Ok(()) },
+        );
+    }
+
+    /// What a beaten copy knew did not come.
+    pub fn conflict_missed(
+        &mut self,
+        process: ProcessId,
+        name: &Name,
+        epoch: Epoch,
+        beaten: Epoch,
+        from: Life,
+    ) {
+        if self.waits(process, Happening::ConflictMissed(process, name.clone(), epoch, beaten, from)) {
+            return;
+        }
+        let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) else { return };
+        let Some(place) = worker.awaited.iter().position(|&awaited| awaited == (beaten, from)) else {
+            return;
+        };
+        worker.awaited.remove(place);
+        let result = Err(Reason::new("its state did not come"));
+        self.tell(process, Input::ConflictResolved { name: name.clone(), epoch, beaten, from, result });
     }
 
     /// A copy is ready, or its state did not come, or its start fails.
@@ -183,7 +251,9 @@ impl World {
                 self[process]
             ));
         };
-        if !matches!(worker.phase, Phase::Prepared | Phase::Frozen) {
+        if matches!(worker.phase, Phase::Running | Phase::Held) && under != epoch {
+            self.oracle.copies.frozen(process, name, epoch);
+        } else if !matches!(worker.phase, Phase::Prepared | Phase::Frozen) {
             let phase = worker.phase;
             return self.violate(format!("{} lets {name} act, which is {phase:?}", self[process]));
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use skep_core::config::{Backoff, KindConfig};
 use skep_core::event::{Exit, Stopped};
-use skep_core::id::{Epoch, Kind, Name, Reason};
+use skep_core::id::{Epoch, Kind, Life, Name, Reason};
 use skep_core::supervisor::{Restart, RestartPolicy};
 use skep_core::{Input, Instant};
 
@@ -23,6 +23,10 @@ pub struct Worker {
     pub asked: Option<u64>,
     /// Whether its state was kept for a handoff.
     pub is_kept: bool,
+    /// Beaten copies whose state is on its way, and whose.
+    pub awaited: Vec<(Epoch, Life)>,
+    /// What it heard of beaten copies.
+    pub heard: Vec<u64>,
 }
 
 /// What a worker does.
@@ -52,7 +56,8 @@ pub enum Phase {
 impl Worker {
     pub fn new(kind: &Kind, state: u64) -> Self {
         let kind = kind.as_str().to_owned();
-        Self { kind, phase: Phase::Starting, state, asked: None, is_kept: false }
+        let (asked, is_kept, awaited, heard) = (None, false, Vec::new(), Vec::new());
+        Self { kind, phase: Phase::Starting, state, asked, is_kept, awaited, heard }
     }
 
     pub fn is_active(&self) -> bool {

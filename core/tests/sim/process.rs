@@ -241,6 +241,9 @@ impl World {
             Output::Prepare { name, epoch, kind, state, .. } => {
                 self.prepare_copy(process, name, epoch, &kind, state);
             }
+            Output::ResolveConflict { name, epoch, beaten, from, .. } => {
+                self.resolve_conflict(process, name, epoch, beaten, from);
+            }
             Output::Activate { name, epoch, under } => self.activate(process, &name, epoch, under),
             Output::Return { call, reply } => {
                 self.on_return(process, call, &reply);

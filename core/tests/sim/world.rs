@@ -64,6 +64,9 @@ pub enum Happening {
     WorkerExits(ProcessId, Name, Epoch),
     /// A worker says how it moves.
     HandoffAsked(ProcessId, Name, Epoch, u64, MoveReason),
+    /// A worker has looked at what a copy knew that it beat, or that did not come.
+    ConflictHeard(ProcessId, Name, Epoch, Epoch, Life, u64),
+    ConflictMissed(ProcessId, Name, Epoch, Epoch, Life),
     /// A user removes a name.
     Remove(ProcessId, Name),
     /// A copy is ready, or will not be.
@@ -322,6 +325,12 @@ impl World {
             Happening::WorkerExits(process, ref name, epoch) => self.worker_exits(process, name, epoch),
             Happening::HandoffAsked(process, ref name, epoch, asked, why) => {
                 self.handoff_asked(process, name, epoch, asked, why);
+            }
+            Happening::ConflictHeard(process, ref name, epoch, beaten, from, state) => {
+                self.conflict_heard(process, name, epoch, beaten, from, state);
+            }
+            Happening::ConflictMissed(process, ref name, epoch, beaten, from) => {
+                self.conflict_missed(process, name, epoch, beaten, from);
             }
             Happening::Remove(process, name) => {
                 if self[process].lives() && !self.healed {

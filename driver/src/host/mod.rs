@@ -341,6 +341,14 @@ impl Host {
 }
 
 impl Phase {
+    /// Whether it is there and can go on as another start.
+    fn acts_when_told(self) -> bool {
+        match self {
+            Self::Prepared | Self::Frozen(_) | Self::Running | Self::Asked(_) | Self::Held => true,
+            Self::Starting | Self::Preparing | Self::Stopping(_) | Self::Forced(_) | Self::Stuck => false,
+        }
+    }
+
     fn is_active(self) -> bool {
         match self {
             Self::Starting | Self::Preparing | Self::Prepared | Self::Frozen(_) => false,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use futures::future::{AbortHandle, Abortable};
 use skep_core::event::{Handoff, Input, MoveReason};
-use skep_core::id::{Epoch, Kind, Life, Name, Payload};
+use skep_core::id::{Epoch, Kind, Life, Name, Payload, Reason};
 use tracing::warn;
 
 use super::{Host, Hosted, Phase, SeatId, no_code};
 use crate::calls::{Resident, Stands};
 use crate::mail::Mail;
 use crate::states;
-use crate::worker::{self, Beginning, Wish};
+use crate::worker::{self, Beaten, Beginning, Wish};
 
 /// What a copy is prepared from.
 pub(crate) struct Copy {
@@ -55,7 +55,7 @@ impl Host {
             worker::Handoff::Resume(state) if state.as_bytes().len() > max_state => {
                 let bytes = state.as_bytes().len();
                 match why {
-                    MoveReason::Balance => {
+                    MoveReason::Balance | MoveReason::Conflict => {
                         warn!(target: "skep", %name, bytes, max_state, "{name} stays: its state is too long to move");
                         hosted.phase = Phase::Running;
                         task.desk.leave(Wish::GoOn);
@@ -160,14 +160,41 @@ impl Host {
         self.seat(&*code, name, epoch, kind, args, Beginning::WhenTold(arriving));
     }
 
+    pub(crate) fn resolve_conflict(&mut self, name: Name, epoch: Epoch, beaten: Beaten) {
+        let hosted = self.seats.get(&(name.clone(), epoch));
+        let Some(task) =
+            hosted.filter(|hosted| hosted.phase.is_active()).and_then(|hosted| hosted.task.as_ref())
+        else {
+            let (from, result) = (beaten.at, Err(Reason::new("it does not run here any more")));
+            let beaten = beaten.epoch;
+            self.reports.push_back(Input::ConflictResolved { name, epoch, beaten, from, result });
+            return;
+        };
+        let arriving = self.shared.router.arrivals.expect(beaten.at, name, epoch);
+        let desk = task.desk.clone();
+        self.shared.platform.spawn(async move {
+            match arriving.await {
+                Ok(state) => desk.leave(Wish::ResolveConflict(beaten, state)),
+                Err(reason) => desk.resolved(beaten, Err(reason)),
+            }
+        });
+    }
+
+    pub(crate) fn on_conflict_resolved(&mut self, seat: SeatId, beaten: Beaten, result: Result<(), Reason>) {
+        let Some((name, epoch)) = self.places.get(&seat).cloned() else { return };
+        let (beaten, from) = (beaten.epoch, beaten.at);
+        self.reports.push_back(Input::ConflictResolved { name, epoch, beaten, from, result });
+    }
+
     pub(crate) fn activate(&mut self, name: Name, epoch: Epoch, under: Epoch) {
         let key = (name.clone(), epoch);
-        let can = |hosted: &Hosted| matches!(hosted.phase, Phase::Prepared | Phase::Frozen(_));
+        let can = |hosted: &Hosted| hosted.phase.acts_when_told();
         if !self.seats.get(&key).is_some_and(can) {
             return; // it has ended, which the machine hears of
         }
         let Some(mut hosted) = self.seats.remove(&key) else { return };
         hosted.phase = Phase::Running;
+        hosted.forget_state();
         hosted.mailbox.reopen();
         if let Some(task) = &hosted.task {
             task.epoch.set(under);

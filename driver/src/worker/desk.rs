@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use skep_core::event::MoveReason;
+use skep_core::id::{Epoch, Life, Reason};
 
-use super::handoff::Handoff;
+use super::handoff::{Handoff, State};
 use crate::host::SeatId;
 use crate::mail::{Inbox, Mail};
 
@@ -16,17 +17,17 @@ use crate::mail::{Inbox, Mail};
 pub(crate) struct Desk {
     seat: SeatId,
     inbox: Arc<Inbox>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Wishes>>,
 }
 
 #[derive(Default)]
-struct State {
+struct Wishes {
     wishes: VecDeque<Wish>,
     worker: Option<Waker>,
 }
 
 /// What a host wishes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) enum Wish {
     /// Say how you move, and do nothing from then on unless you stay.
     BeginHandoff(MoveReason),
@@ -34,6 +35,17 @@ pub(crate) enum Wish {
     Freeze,
     /// Go on, from wherever you were held.
     GoOn,
+    /// Look at what a copy knew that you beat.
+    ResolveConflict(Beaten, State),
+}
+
+/// A copy of a worker that lost against it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Beaten {
+    /// Which start.
+    pub(crate) epoch: Epoch,
+    /// Where it runs.
+    pub(crate) at: Life,
 }
 
 impl Desk {
@@ -67,7 +79,12 @@ impl Desk {
         self.inbox.post(Mail::HandoffBegun { seat: self.seat, handoff });
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// The answer to [`Wish::ResolveConflict`].
+    pub(crate) fn resolved(&self, beaten: Beaten, result: Result<(), Reason>) {
+        self.inbox.post(Mail::ConflictResolved { seat: self.seat, beaten, result });
+    }
+
+    fn state(&self) -> MutexGuard<'_, Wishes> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
     }
 }

@@ -25,7 +25,7 @@ pub(crate) use cancel::Cancellation;
 pub(crate) use code::{Arriving, Beginning, Closure, Code, Order, Typed, Verdict};
 pub use context::{Context, Singleton};
 pub(crate) use context::{CurrentEpoch, Seat};
-pub(crate) use desk::{Desk, Wish};
+pub(crate) use desk::{Beaten, Desk, Wish};
 pub use failure::Failure;
 pub use handoff::{Handoff, State, StateError};
 pub(crate) use mailbox::{Delivery, Mailbox};
@@ -123,6 +123,17 @@ pub trait Worker: Sized + Send + 'static {
     ) -> impl Future<Output = Result<(), Failure>> + Send {
         let _ = (state, context);
         async { Ok(()) }
+    }
+
+    /// After a cut two copies of its name met, and this one won. The other one handed this over, as for a move, and
+    /// stops now. Called once for each such copy, between two messages. By default the state is ignored.
+    fn resolve_conflict(
+        &mut self,
+        state: State,
+        context: &mut Context<Self>,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (state, context);
+        async {}
     }
 
     /// What a worker of another version of this kind handed over, as this version would have. Called before

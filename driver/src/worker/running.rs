@@ -16,7 +16,7 @@ use super::code::{Beginning, Order, Verdict};
 use super::context::{Context, Singleton};
 use super::desk::Wish;
 use super::failure::Failure;
-use super::handoff::Handoff;
+use super::handoff::{Handoff, State};
 use super::mailbox::Mailbox;
 use super::messages::Messages;
 
@@ -81,6 +81,15 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
                     context.desk().answer(handoff);
                 })
             }
+            Next::Wish(Wish::ResolveConflict(beaten, _)) if is_held => {
+                let reason = Reason::new("the worker is on its way to another node");
+                context.desk().resolved(beaten, Err(reason)); // it comes again, to where that went
+                Ok(())
+            }
+            Next::Wish(Wish::ResolveConflict(beaten, state)) => {
+                let result = resolve(&mut worker, state, &mut context).await;
+                result.map(|refused| context.desk().resolved(beaten, refused))
+            }
             Next::Call(call) => caught(W::Messages::handle(&mut worker, call, &mut context)).await,
         };
         if let Err(panic) = handled {
@@ -118,13 +127,27 @@ async fn begin<W: Worker>(
     };
     let mut worker = told(caught(W::start(args, context)).await)?;
     if let Some(state) = state {
-        let migrated = AssertUnwindSafe(async {
-            if state.version() == W::VERSION { Ok(state) } else { W::migrate_state(state) }
-        });
-        let state = told(caught(migrated).await)?;
+        let state = told(caught(migrated::<W>(state)).await)?;
         told(caught(worker.end_handoff(state, context)).await)?;
     }
     Ok(worker)
+}
+
+/// Lets the worker look at what a beaten copy knew: a refusal to read another version's state, or a panic.
+async fn resolve<W: Worker>(
+    worker: &mut W,
+    state: State,
+    context: &mut Context<W>,
+) -> Result<Result<(), Reason>, Reason> {
+    match caught(migrated::<W>(state)).await? {
+        Ok(state) => caught(worker.resolve_conflict(state, context)).await.map(Ok),
+        Err(failure) => Ok(Err(failure.reason())),
+    }
+}
+
+/// The state as this version of the kind writes it.
+async fn migrated<W: Worker>(state: State) -> Result<State, Failure> {
+    if state.version() == W::VERSION { Ok(state) } else { W::migrate_state(state) }
 }
 
 fn told<T>(outcome: Result<Result<T, Failure>, Reason>) -> Result<T, Reason> {
@@ -159,6 +182,7 @@ pub(crate) async fn closure<F: Future<Output = ()>>(
                 Wish::BeginHandoff(_) => is_asked = true,
                 Wish::Freeze => is_frozen = true,
                 Wish::GoOn => (is_asked, is_frozen) = (false, false),
+                Wish::ResolveConflict(beaten, _) => desk.resolved(beaten, Ok(())), // it has nothing to add it to
             }
         }
         if is_asked && !is_frozen && cancellation.is_asleep() {

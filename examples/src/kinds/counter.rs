@@ -29,6 +29,10 @@ impl Worker for Counter {
         self.total = state.read()?;
         Ok(())
     }
+
+    async fn resolve_conflict(&mut self, state: State, _: &mut Context<Self>) {
+        self.total = self.total.saturating_add(state.read().unwrap_or(0)); // what no counter wrote counts nothing
+    }
 }
 
 impl Handle<Text> for Counter {

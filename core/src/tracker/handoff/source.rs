@@ -104,6 +104,9 @@ impl Machine {
     }
 
     pub(crate) fn on_handoff_begun(&mut self, name: &Name, epoch: Epoch, handoff: Handoff) {
+        if self.on_surrender_begun(name, epoch, handoff) {
+            return;
+        }
         let Some(current) = self.moves.under_way.get(name).filter(|current| current.step == Step::Asking)
         else {
             return; // it was called off
@@ -269,7 +272,7 @@ impl Machine {
     }
 
     /// The move is off: the worker goes on, and is looked at again after this time.
-    fn call_off(&mut self, name: &Name, pause: Duration) {
+    pub(crate) fn call_off(&mut self, name: &Name, pause: Duration) {
         if !self.moves.under_way.contains_key(name) {
             return;
         }
@@ -304,7 +307,9 @@ impl Machine {
     }
 
     pub(crate) fn on_state_lost(&mut self, name: &Name, epoch: Epoch) {
-        if self.host.workers.get(name).is_some_and(|worker| worker.epoch == epoch) {
+        if self.host.workers.get(name).is_some_and(|worker| worker.epoch == epoch)
+            && !self.on_beaten_state_lost(name)
+        {
             self.fail_move(name);
         }
     }
@@ -403,5 +408,6 @@ impl Machine {
             self.send_offer(&name);
         }
         self.report_prepared();
+        self.retry_surrenders();
     }
 }

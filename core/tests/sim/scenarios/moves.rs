@@ -249,3 +249,46 @@ pub fn a_move_that_one_survivor_knows_of_is_found_before_anyone_takes_over() {
     }
     assert!(tried > 1, "it never moved");
 }
+
+#[test]
+pub fn after_a_cut_the_winner_hears_once_what_the_beaten_copy_knew() {
+    for seed in 0..6 {
+        let (mut world, nodes) = cluster(seed, 4);
+        world.settings.innocents = false;
+        world.register_some(nodes[0], kind::PLAIN, 12);
+        let (sites, now) = (world.all_sites(), world.now);
+        world.oracle.split(now);
+        let (left, right) = sites.split_at(2);
+        for &one in left {
+            for &other in right {
+                world.cut(one, other);
+                world.cut(other, one);
+            }
+        }
+        world.wait(millis(6000));
+        let mut copies = BTreeMap::new();
+        for number in 0..12 {
+            let both = world.active_copies(&name(&format!("n{number}")));
+            assert_eq!(both.len(), 2, "seed {seed}: each side runs it");
+            let state = |(process, epoch)| {
+                let process: ProcessId = process;
+                world[process].workers[&(name(&format!("n{number}")), epoch)].state
+            };
+            copies.insert(number, both.into_iter().map(state).collect::<Vec<u64>>());
+        }
+        world.mend_network();
+        let healed = world.now;
+        world.oracle.heal(healed);
+        world.rest();
+        for (number, (process, state)) in world.knowledge(12) {
+            let text = format!("n{number}");
+            let (_, worker) =
+                world[process].workers.iter().find(|((name, _), _)| name.as_str() == text).expect("it runs");
+            let knows = |known: &u64| *known == state || worker.heard.contains(known);
+            assert!(
+                copies[&number].iter().all(knows),
+                "seed {seed}: {text} does not know what both copies knew"
+            );
+        }
+    }
+}

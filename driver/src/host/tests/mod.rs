@@ -21,7 +21,7 @@ use crate::node::Shared;
 use crate::runtime::{Platform, Runtime};
 use crate::sim::SimRuntime;
 use crate::transport::{Dialer, Listener, Transport};
-use crate::worker::{self, Closure, Code, Context, Failure, Handle, Message, State, Typed, Worker};
+use crate::worker::{self, Beaten, Closure, Code, Context, Failure, Handle, Message, State, Typed, Worker};
 
 const OLD: Epoch = Epoch(10);
 const NEW: Epoch = Epoch(20);
@@ -78,6 +78,10 @@ impl Worker for Tally {
             Way::Stay | Way::Restart | Way::Resume | Way::Panic => state.read()?,
         };
         Ok(())
+    }
+
+    async fn resolve_conflict(&mut self, state: State, _: &mut Context<Self>) {
+        self.total += state.read::<u64>().unwrap_or(0);
     }
 }
 
@@ -157,6 +161,9 @@ impl Side {
             Mail::Ended { seat, verdict } => self.host.on_ended(seat, verdict),
             Mail::HandoffBegun { seat, handoff } => self.host.on_handoff_begun(seat, handoff),
             Mail::StateLost { seat } => self.host.on_state_lost(seat),
+            Mail::ConflictResolved { seat, beaten, result } => {
+                self.host.on_conflict_resolved(seat, beaten, result);
+            }
             Mail::Question { asker, token } => self.shared.router.on_question(asker, token),
             Mail::Flushed { from, token } => self.shared.router.on_flushed(from, token),
             Mail::Attend => {}
@@ -316,6 +323,34 @@ fn a_frozen_worker_goes_on_as_a_later_start_when_its_target_died() {
             let stopped = Input::WorkerStopped { name: name(), epoch: Epoch(30), outcome: Stopped::Kindly };
             assert_eq!(a.report().await, stopped, "by its present epoch");
         }
+    });
+}
+
+#[test]
+fn a_winner_looks_once_at_what_a_beaten_copy_hands_over() {
+    let runtime = SimRuntime::new(1);
+    runtime.run(async {
+        let [mut a, mut b] = Side::pair(&runtime).await;
+        a.run(Way::Resume).await;
+        assert_eq!(a.add(5).await, Some((5, OLD)));
+        b.run(Way::Resume).await;
+        b.place(&b, OLD);
+        assert_eq!(b.add(2).await, Some((2, OLD)));
+        a.begin_handoff().await;
+        let beaten = Beaten { epoch: OLD, at: Life(1) };
+        b.host.resolve_conflict(name(), OLD, beaten);
+        a.host.send_state(name(), OLD, Life(2), OLD);
+        let resolved =
+            |result| Input::ConflictResolved { name: name(), epoch: OLD, beaten: OLD, from: Life(1), result };
+        assert_eq!(b.report().await, resolved(Ok(())));
+        assert_eq!(b.add(0).await, Some((7, OLD)));
+        b.host.resolve_conflict(name(), OLD, beaten);
+        assert_eq!(b.report().await, resolved(Err(Reason::new("its state did not come"))));
+        b.begin_handoff().await;
+        b.host.resolve_conflict(name(), OLD, beaten);
+        a.host.send_state(name(), OLD, Life(2), OLD);
+        let reason = Reason::new("the worker is on its way to another node");
+        assert_eq!(b.report().await, resolved(Err(reason)), "what it hands over is written already");
     });
 }
 
