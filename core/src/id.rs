@@ -114,7 +114,7 @@ text!(
 );
 
 /// One start of a node: unique, fixed while the process lives, rising with each restart under the same name.
-/// The driver uses microseconds of Unix time.
+/// The driver uses microseconds of Unix time; of two nodes that draw the same one, one draws again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Life(pub u64);
 

@@ -240,3 +240,26 @@ fn a_node_whose_tag_is_taken_takes_a_new_life() {
         }
     });
 }
+
+#[test]
+fn two_nodes_that_drew_one_life_in_one_moment_form_one_cluster() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let start = |name: &'static str, other: &'static str| {
+            let micros = Arc::new(AtomicU64::new(1_795_000_000_000_000));
+            let runtime = Shifted { runtime: world.runtime.clone(), micros };
+            NodeBuilder::new(name, runtime, world.network.at(address(name))).join(other).start()
+        };
+        let (x, y) = join(start("x", "y"), start("y", "x")).await;
+        let (x, y) = (x.expect("the node starts"), y.expect("the node starts"));
+        for node in [&x, &y] {
+            world
+                .until("they meet", async || {
+                    let members = node.members().await.expect("the node runs");
+                    members.iter().filter(|member| member.status == Status::Up).count() == 2
+                })
+                .await;
+        }
+        assert_ne!(x.life(), y.life());
+    });
+}

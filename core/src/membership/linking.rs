@@ -48,8 +48,10 @@ impl Machine {
     }
 
     fn judge(&self, peer: &Hello) -> Verdict {
-        if peer.life.tag() == self.me.tag() && peer.life != self.me {
-            return if peer.life > self.me {
+        if peer.life.tag() == self.me.tag() {
+            // The later life makes way; of equal ones, drawn in the same moment, that of the later name or place.
+            let ours = (self.me, &self.config.node, &self.config.address);
+            return if (peer.life, &peer.node, &peer.address) > ours {
                 Verdict::Refuse(Refusal::TagClash)
             } else {
                 Verdict::Retire(RetireReason::TagClash)
@@ -66,10 +68,14 @@ impl Machine {
         if self.departed.has_forgotten(peer.life) {
             return Verdict::Estranged;
         }
-        if self.table.of(peer.life).is_none()
-            && let Some(twin) = self.table.others().find(|record| record.life.tag() == peer.life.tag())
-            && peer.life > twin.life
-        {
+        let is_taken = match self.table.of(peer.life) {
+            Some(known) => (&known.node, &known.address) != (&peer.node, &peer.address),
+            None => {
+                let twin = self.table.others().find(|record| record.life.tag() == peer.life.tag());
+                twin.is_some_and(|twin| peer.life > twin.life)
+            }
+        };
+        if is_taken {
             return Verdict::Refuse(Refusal::TagClash);
         }
         let mut rivals =

@@ -58,7 +58,7 @@ impl Hello {
         if self.cluster != peer.cluster {
             return Err(Refusal::OtherCluster);
         }
-        if self.life == peer.life {
+        if (self.life, &self.node, &self.address) == (peer.life, &peer.node, &peer.address) {
             return Err(Refusal::Ourselves);
         }
         let newest = self.wire_max.min(peer.wire_max);
@@ -124,6 +124,8 @@ mod tests {
         let other = Hello { life: Life(18), ..hello() };
         assert_eq!(hello().admit(&other), Ok(1));
         assert_eq!(hello().admit(&hello()), Err(Refusal::Ourselves));
+        let twin = Hello { address: Address::new("127.0.0.1:2").expect("a good address"), ..hello() };
+        assert_eq!(hello().admit(&twin), Ok(1), "a life that was drawn twice is for the machine to settle");
         let cluster = ClusterName::new("other").expect("a good name");
         assert_eq!(hello().admit(&Hello { cluster, ..other.clone() }), Err(Refusal::OtherCluster));
         assert_eq!(hello().admit(&Hello { slot_bits: 8, ..other.clone() }), Err(Refusal::OtherSlots));

@@ -184,6 +184,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
         strict,
         innocents,
         spaced,
+        one_moment: false,
     };
     (settings, plan)
 }

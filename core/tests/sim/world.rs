@@ -121,6 +121,8 @@ pub struct Settings {
     /// Trouble comes one at a time, with time to recover: then news travel in seconds, and calls that wait for so
     /// long are answered.
     pub spaced: bool,
+    /// All sites draw the same life at their first boot.
+    pub one_moment: bool,
 }
 
 impl Settings {
@@ -136,6 +138,7 @@ impl Settings {
             strict: true,
             innocents: true,
             spaced: false,
+            one_moment: false,
         }
     }
 }
@@ -357,6 +360,9 @@ impl World {
         let used: BTreeSet<Life> = self.processes.iter().map(|process| process.life).collect();
         while used.contains(&life) {
             life.0 += 1;
+        }
+        if self.settings.one_moment && self.sites[site.0].lives == 1 {
+            life = Life(DAWN_MICROS);
         }
         let Site { name, address, kinds, roles, weight, .. } = &self.sites[site.0];
         let cluster = ClusterName::new("sim").expect("a good name");

@@ -131,7 +131,7 @@ impl Watch {
             warn!(file = look.bad.as_deref(), "a file in the run directory is no card");
         }
         self.warned = look.bad;
-        look.cards.into_iter().filter(|card| card.life != self.card.life).map(|card| card.address).collect()
+        look.cards.into_iter().filter(|card| *card != self.card).map(|card| card.address).collect()
     }
 }
 
@@ -163,6 +163,19 @@ mod tests {
         assert_eq!((one.look(), two.look()), (vec![], vec![]), "what was said is not said again");
         drop(two);
         assert_eq!(one.look(), [Observation::Gone(address(2))]);
+    }
+
+    #[test]
+    fn of_two_that_drew_one_life_in_one_moment_each_sees_the_other() {
+        let place = Scratch::new();
+        let mut one = watch(place.path(), 1);
+        assert_eq!(one.look(), Some(Observation::Snapshot(vec![])));
+        let twin = Card { life: Life(1), address: address(2) };
+        let file = place.path().join("1-of-another-process.node");
+        let locked = fs::File::create(&file).expect("writable");
+        locked.lock().expect("lockable");
+        fs::write(&file, twin.format()).expect("writable");
+        assert_eq!(one.look(), Some(Observation::Snapshot(vec![address(2)])));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Nodes find each other: at once, late, again, and twice under one name.
 
+use std::collections::BTreeSet;
+
 use skep_core::error::RetireReason;
 use skep_core::event::Request;
 
@@ -28,6 +30,29 @@ pub fn simultaneous_boots_form_in_well_under_a_second() {
             world.wait_until(millis(900), "all are up", formed);
             world.rest();
             assert!(world.runs_on("early").is_some(), "seed {seed}: one of {count} callers registered it");
+        }
+    }
+}
+
+#[test]
+pub fn nodes_that_drew_one_life_in_one_moment_form_all_the_same() {
+    for count in [2, 3, 4, 7] {
+        for seed in 0..20 {
+            let mut world = World::new(Settings { one_moment: true, ..Settings::calm(seed) });
+            for site in NAMES[..count].iter().map(|name| world.site(name, &[kind::PLAIN])).collect::<Vec<_>>()
+            {
+                world.boot(site);
+            }
+            let formed = |world: &World| {
+                let up = world.all_running();
+                up.len() == count && up.iter().all(|&node| world[node].formed.is_some())
+            };
+            world.wait_until(millis(900), "all are up", formed);
+            world.rest();
+            let lives: BTreeSet<_> = world.all_running().iter().map(|&node| world[node].life).collect();
+            assert_eq!(lives.len(), count, "seed {seed}: each has a life of its own");
+            let nodes = world.all_running();
+            assert!(nodes.iter().all(|&node| world.members(node).len() >= count), "seed {seed}");
         }
     }
 }

@@ -54,6 +54,7 @@ scenarios! {
     discovery::a_node_is_ready_once_enough_are_up_and_nobody_comes_or_goes,
     discovery::a_node_that_drains_dials_nobody_new,
     formation::simultaneous_boots_form_in_well_under_a_second,
+    formation::nodes_that_drew_one_life_in_one_moment_form_all_the_same,
     formation::a_node_alone_forms_and_serves,
     formation::a_late_node_learns_what_the_others_know,
     formation::a_node_that_returns_under_its_old_name_is_someone_new,
