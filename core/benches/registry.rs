@@ -1,0 +1,194 @@
+//! What the machine itself costs: register, take over and keep names, without sockets, tasks or workers.
+//!
+//! `cargo bench -p skep-core --bench registry`. Two machines pass frames to each other in memory; a start is
+//! answered at once. The best of several runs, because what else runs on the machine only ever adds.
+
+#![allow(clippy::print_stdout, reason = "a bench tells its figures")]
+
+use std::alloc::System;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant as Clock};
+
+use skep_core::config::KindConfig;
+use skep_core::error::DialFailure;
+use skep_core::event::{Input, Observation, Output, Reply, Request, Way, WorkerSpec};
+use skep_core::id::{Address, CallId, ClusterName, Kind, Life, LinkId, Name, NodeName, Payload, Source};
+use skep_core::supervisor::RestartPolicy;
+use skep_core::wire::Hello;
+use skep_core::{Config, Instant, Machine};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const RUNS: usize = 5;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() {
+    for names in [1_000, 10_000, 100_000] {
+        let runs: Vec<Managed> = (0..RUNS).map(|_| managed(names)).collect();
+        let best = |of: fn(&Managed) -> Duration| {
+            let best = runs.iter().map(of).min().expect("there were runs");
+            best.as_nanos() as f64 / names as f64 / 1000.0
+        };
+        println!(
+            "{names:>7} managed names: register {:.2} µs a name on both together, take over {:.2} µs a name",
+            best(|run| run.register),
+            best(|run| run.take_over),
+        );
+    }
+    for names in [100_000, 1_000_000] {
+        let (holder, replica, name) = attached(names);
+        println!(
+            "{names:>7} attached names: {holder} B a name on the holder, {replica} B on a replica ({name} B of each are the name)"
+        );
+    }
+}
+
+struct Managed {
+    register: Duration,
+    take_over: Duration,
+}
+
+/// Half of the names run on each; then the first dies.
+fn managed(names: usize) -> Managed {
+    let mut pair = Pair::form();
+    let kind = Kind::new("kind").expect("a good kind");
+    let began = Clock::now();
+    for batch in (0..names).collect::<Vec<_>>().chunks(64) {
+        for number in batch {
+            let worker = WorkerSpec::Managed { kind: kind.clone(), args: Payload::empty() };
+            pair.register(0, *number, worker);
+        }
+        pair.run();
+    }
+    let register = began.elapsed();
+    assert_eq!(pair.registered, names, "all were registered");
+    let theirs = names - pair.starts[1];
+    pair.starts[1] = 0;
+    let began = Clock::now();
+    pair.kill_first();
+    let take_over = began.elapsed();
+    assert_eq!(pair.starts[1], theirs, "all were taken over");
+    Managed { register, take_over: take_over * names as u32 / theirs as u32 }
+}
+
+/// The bytes that a name costs where it is held, and elsewhere; and those of its text.
+fn attached(names: usize) -> (usize, usize, usize) {
+    let mut pair = Pair::form();
+    let region = Region::new(ALLOCATOR);
+    for batch in (0..names).collect::<Vec<_>>().chunks(64) {
+        for number in batch {
+            pair.register(0, *number, WorkerSpec::Attached);
+        }
+        pair.run();
+    }
+    let in_use = |region: &Region<'_, System>| {
+        let change = region.change();
+        change.bytes_allocated as isize + change.bytes_reallocated - change.bytes_deallocated as isize
+    };
+    let both = in_use(&region);
+    drop(pair.machines.pop());
+    let holder = in_use(&region);
+    let each = |bytes: isize| usize::try_from(bytes).unwrap_or(0) / names;
+    (each(holder), each(both - holder), name_of(0).as_str().len())
+}
+
+fn name_of(number: usize) -> Name {
+    Name::new(format!("device-{number:08}")).expect("a good name")
+}
+
+/// Two machines with one link, and all that is under way between them.
+struct Pair {
+    machines: Vec<Machine>,
+    under_way: VecDeque<(usize, Input)>,
+    now: Instant,
+    calls: u64,
+    registered: usize,
+    starts: [usize; 2],
+}
+
+impl Pair {
+    fn form() -> Self {
+        let configs = [config("a", 1), config("b", 2)];
+        let now = Instant::ZERO;
+        let machine = |config: &Config| Machine::new(config.clone(), now).expect("a good config");
+        let mut pair = Self {
+            machines: configs.iter().map(machine).collect(),
+            under_way: VecDeque::new(),
+            now,
+            calls: 0,
+            registered: 0,
+            starts: [0; 2],
+        };
+        let source = Source::new("bench").expect("a good source");
+        let observation = Observation::Snapshot(vec![configs[1].address.clone()]);
+        pair.feed(0, Input::Observed { source, observation });
+        let [a, b] = [Hello::of(&configs[0]), Hello::of(&configs[1])];
+        let dialled = Way::Dialled(configs[1].address.clone());
+        pair.feed(0, Input::LinkUp { link: LinkId(1), way: dialled, peer: b });
+        pair.feed(1, Input::LinkUp { link: LinkId(1), way: Way::Accepted, peer: a });
+        pair.run();
+        for _ in 0..40 {
+            pair.now += Duration::from_millis(10);
+            for machine in 0..2 {
+                pair.feed(machine, Input::Timeout);
+            }
+            pair.run();
+        }
+        pair
+    }
+
+    fn register(&mut self, at: usize, number: usize, worker: WorkerSpec) {
+        self.calls += 1;
+        let (call, deadline) = (CallId(self.calls), self.now + PATIENCE);
+        let request = Request::Register { name: name_of(number), worker };
+        self.feed(at, Input::Call { call, deadline, request });
+    }
+
+    fn feed(&mut self, to: usize, input: Input) {
+        self.machines[to].handle(self.now, input);
+        while let Some(output) = self.machines[to].poll_output() {
+            match output {
+                Output::Send { link, frame } => {
+                    self.under_way.push_back((1 - to, Input::Message { link, frame }));
+                }
+                Output::Start { name, epoch, .. } => {
+                    self.starts[to] += 1;
+                    self.under_way.push_back((to, Input::WorkerStarted { name, epoch, result: Ok(()) }));
+                }
+                Output::Return { reply: Reply::Registered(Ok(_)), .. } => self.registered += 1,
+                Output::Return { reply, .. } => panic!("not registered: {reply:?}"),
+                _ => {} // news, look-ups, dials: nobody is there to care
+            }
+        }
+    }
+
+    fn run(&mut self) {
+        while let Some((to, input)) = self.under_way.pop_front() {
+            self.feed(to, input);
+        }
+    }
+
+    /// What follows on the second from the end of the first one's process.
+    fn kill_first(&mut self) {
+        self.feed(1, Input::LinkDown { link: LinkId(1) });
+        let (address, failure) = (config("a", 1).address, DialFailure::Refused);
+        self.feed(1, Input::DialFailed { address, failure });
+        while let Some((to, input)) = self.under_way.pop_front() {
+            if to == 1 {
+                self.feed(1, input);
+            }
+        }
+    }
+}
+
+fn config(name: &str, life: u64) -> Config {
+    let node = NodeName::new(name).expect("a good name");
+    let cluster = ClusterName::new("bench").expect("a good name");
+    let address = Address::new(format!("10.0.0.{life}:1")).expect("a good address");
+    let mut config = Config::new(cluster, node, Life(1_795_400_000_000_000 + life), address);
+    let kind = Kind::new("kind").expect("a good kind");
+    config.kinds = vec![KindConfig { kind, restart: RestartPolicy::default() }];
+    config
+}
