@@ -9,6 +9,53 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::BadText;
 
+/// What all text has in common: it is shown and sent as it is, and checked when it comes.
+macro_rules! plain_text {
+    ($type:ident, $expected:expr) => {
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl Visitor<'_> for Text {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        $type::new(text).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
+            }
+        }
+    };
+}
+
 /// A newtype over shared text, 1 to `$max` bytes, no control characters. Cloning it copies a pointer.
 macro_rules! text {
     ($(#[$doc:meta])* $type:ident, $max:literal) => {
@@ -34,51 +81,11 @@ macro_rules! text {
             }
         }
 
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl AsRef<str> for $type {
-            fn as_ref(&self) -> &str {
-                &self.0
-            }
-        }
+        plain_text!($type, concat!("text of 1 to ", $max, " bytes"));
 
         impl core::borrow::Borrow<str> for $type {
             fn borrow(&self) -> &str {
                 &self.0
-            }
-        }
-
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Text;
-                impl Visitor<'_> for Text {
-                    type Value = $type;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str(concat!("text of 1 to ", $max, " bytes"))
-                    }
-
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
-                        $type::new(text).map_err(E::custom)
-                    }
-                }
-                deserializer.deserialize_str(Text)
             }
         }
     };
@@ -91,10 +98,6 @@ text!(
 text!(
     /// What a node is called, in logs and answers. One live node has it at a time; restarts reuse it.
     NodeName, 128
-);
-text!(
-    /// What a worker is registered under, unique in the cluster.
-    Name, 255
 );
 text!(
     /// Which sort of worker a name runs: the key by which a host finds the code to start.
@@ -112,6 +115,48 @@ text!(
     /// Which discovery source said something.
     Source, 64
 );
+
+/// What a worker is registered under, unique in the cluster: 1 to 255 bytes, no control characters. Cloning it
+/// copies a pointer.
+///
+/// It is ordered by its hash, not by its text: a machine looks each name up in many maps, and most names begin
+/// alike. Sort by [`Name::as_str`] for people.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    hash: u64, // first: the derived order compares it first, and seldom has to go on
+    text: Arc<str>,
+}
+
+impl Name {
+    /// The longest accepted, in bytes.
+    pub const MAX: usize = 255;
+
+    /// # Errors
+    /// [`BadText`] if it is empty, longer than [`Self::MAX`] bytes, or holds a control character.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, BadText> {
+        let text = text.as_ref();
+        BadText::check(text, Self::MAX)?;
+        Ok(Self { hash: xxhash_rust::xxh3::xxh3_64(text.as_bytes()), text: text.into() })
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The XXH3 (64 bits, seed 0) of its UTF-8 bytes.
+    pub fn xxh3(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl core::hash::Hash for Name {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
+}
+
+plain_text!(Name, "text of 1 to 255 bytes");
 
 /// One start of a node: unique, fixed while the process lives, rising with each restart under the same name.
 /// The driver uses microseconds of Unix time; of two nodes that draw the same one, one draws again.

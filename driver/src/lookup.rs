@@ -3,8 +3,10 @@
 //! dashmap with foldhash and a raised shard count: of the maps that were measured (one reader, two readers, readers
 //! beside a writer) it read fastest, and a resize stalls one shard only.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -17,9 +19,25 @@ use skep_core::id::{Epoch, Kind, Life, Name};
 
 const SHARDS: usize = 256;
 
+/// A name as the maps hash it: by its text, because that is what is looked up.
+#[derive(PartialEq, Eq)]
+struct Text(Name);
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
 /// A map by name that many read while one writes.
 pub(crate) struct ByName<V> {
-    map: DashMap<Name, V, RandomState>,
+    map: DashMap<Text, V, RandomState>,
 }
 
 impl<V: Clone> ByName<V> {
@@ -32,11 +50,11 @@ impl<V: Clone> ByName<V> {
     }
 
     pub(crate) fn insert(&self, name: Name, value: V) {
-        self.map.insert(name, value);
+        self.map.insert(Text(name), value);
     }
 
     pub(crate) fn remove_if(&self, name: &Name, condition: impl FnOnce(&V) -> bool) -> Option<V> {
-        self.map.remove_if(name, |_, value| condition(value)).map(|(_, value)| value)
+        self.map.remove_if(name.as_str(), |_, value| condition(value)).map(|(_, value)| value)
     }
 
     pub(crate) fn drain(&self) -> Vec<V> {
@@ -70,7 +88,7 @@ pub(crate) enum Known {
 
 /// Where each name is, and who waits for that to change.
 pub(crate) struct Lookup {
-    places: DashMap<Name, Placement, RandomState>,
+    places: DashMap<Text, Placement, RandomState>,
     watched: AtomicUsize,
     watches: Mutex<HashMap<String, Vec<Arc<Signal>>>>,
 }
@@ -114,10 +132,10 @@ impl Lookup {
     pub(crate) fn place(&self, name: Name, placement: Option<Placement>) {
         match placement {
             Some(placement) => {
-                self.places.insert(name.clone(), placement);
+                self.places.insert(Text(name.clone()), placement);
             }
             None => {
-                self.places.remove(&name);
+                self.places.remove(name.as_str());
             }
         }
         self.touch(name.as_str());
@@ -126,8 +144,8 @@ impl Lookup {
     /// All names and what is known of them, sorted by name.
     pub(crate) fn all(&self) -> Vec<(Name, Placement)> {
         let mut all: Vec<_> =
-            self.places.iter().map(|place| (place.key().clone(), place.value().clone())).collect();
-        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            self.places.iter().map(|place| (place.key().0.clone(), place.value().clone())).collect();
+        all.sort_unstable_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
         all
     }
 

@@ -111,7 +111,7 @@ pub(crate) struct Guest {
 }
 
 /// A worker that really runs in this process, as its host says.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Running {
     /// Its name.
     pub name: Name,

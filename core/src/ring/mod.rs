@@ -14,8 +14,6 @@ use core::cmp::Reverse;
 use core::hint::select_unpredictable;
 use core::mem;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::id::{Life, Name, Slot};
 use score::{Bid, Bidder};
 
@@ -68,7 +66,7 @@ impl Ring {
 
     /// The slot of `name`: the highest bits of the XXH3 (64 bits, seed 0) of its UTF-8 bytes.
     pub fn slot_of(&self, name: &Name) -> Slot {
-        Slot((xxh3_64(name.as_str().as_bytes()) >> (64 - self.slot_bits)) as u32)
+        Slot((name.xxh3() >> (64 - self.slot_bits)) as u32)
     }
 
     /// How many slots there are.

@@ -322,7 +322,9 @@ impl Host {
                 is_stuck: hosted.phase == Phase::Stuck,
             })
             .collect();
-        workers.sort_unstable();
+        workers.sort_unstable_by(|one, other| {
+            (one.name.as_str(), one.epoch).cmp(&(other.name.as_str(), other.epoch))
+        });
         workers
     }
 
