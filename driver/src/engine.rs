@@ -25,6 +25,9 @@ use crate::status::Ending;
 use crate::transport::Dialer;
 use crate::worker::{Beaten, Notice};
 
+/// At most so many inputs are handled before what they led to is carried out.
+const AT_ONCE: usize = 128;
+
 /// How long the last frames of a node that has left may take to be written.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -85,10 +88,8 @@ impl<D: Dialer> Engine<D> {
         }
         loop {
             self.wait(&mut mail).await;
-            while let Some(piece) = mail.pop_front() {
-                if let Some(input) = self.read(piece) {
-                    self.handle(input);
-                }
+            while !mail.is_empty() {
+                self.take(&mut mail);
                 if let Some(ending) = self.carry_out() {
                     return self.close(ending).await;
                 }
@@ -125,6 +126,19 @@ impl<D: Dialer> Engine<D> {
             Poll::Ready(())
         })
         .await;
+    }
+
+    /// Gives the machine what came together, so that it tells its peers of it together.
+    fn take(&mut self, mail: &mut VecDeque<Mail>) {
+        for _ in 0..AT_ONCE {
+            let Some(piece) = mail.pop_front() else { return };
+            if let Some(input) = self.read(piece) {
+                self.handle(input);
+            }
+            if self.machine.is_over() {
+                return; // what comes next may be for another life
+            }
+        }
     }
 
     fn handle(&mut self, input: Input) {
@@ -246,8 +260,15 @@ impl<D: Dialer> Engine<D> {
                     }
                 }
             }
-            let Some(input) = self.host.report() else { break };
-            self.handle(input);
+            let mut next = self.host.report();
+            if next.is_none() {
+                break;
+            }
+            for _ in 0..AT_ONCE {
+                let Some(input) = next else { break };
+                self.handle(input);
+                next = if self.machine.is_over() { None } else { self.host.report() };
+            }
         }
         for life in std::mem::take(&mut self.dead) {
             self.host.on_dead(life);

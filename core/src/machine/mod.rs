@@ -40,6 +40,8 @@ pub struct Machine {
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
     pub(crate) retired: bool,
+    /// Whether something was handled that others have not been told of.
+    unfinished: bool,
 
     // membership
     pub(crate) table: Table,
@@ -115,6 +117,7 @@ impl Machine {
             timers,
             counters: Counters::default(),
             retired: false,
+            unfinished: false,
             table: Table::new(mine, config.max_members),
             seen: BTreeMap::new(),
             departed: Departed::default(),
@@ -163,11 +166,21 @@ impl Machine {
         }
         self.dispatch(input);
         self.settle();
+        self.unfinished = true;
     }
 
-    /// The next order or piece of news. Drain after every `handle`, in order.
+    /// The next order or piece of news. Drain before the next `poll_timeout`, in order; several inputs that came
+    /// together may be handled before, which spares peers a message for each.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() && core::mem::take(&mut self.unfinished) {
+            self.finish();
+        }
         self.outputs.pop_front()
+    }
+
+    /// Whether `Output::Retire` was ordered, or will be at the next drain: nothing more is taken.
+    pub fn is_over(&self) -> bool {
+        self.retired
     }
 
     /// When to feed [`Input::Timeout`] unless something else happens before.
@@ -191,6 +204,10 @@ impl Machine {
                 break;
             }
         }
+    }
+
+    /// Tells the others what all the inputs since the last time led to.
+    fn finish(&mut self) {
         if !self.retired {
             self.settle_stability();
             self.pull_missing();

@@ -125,3 +125,25 @@ fn the_longest_pause_is_a_pause() {
     let backoff = Backoff { min: Duration::MAX, max: Duration::MAX };
     assert!(backoff.pause(9, u64::MAX) > Duration::MAX / 2);
 }
+
+#[test]
+fn what_several_inputs_led_to_is_told_in_one_message() {
+    let mut letters = Letters::new();
+    letters.said.clear();
+    let ours: Vec<Name> = (0..)
+        .map(|n| name(&format!("name-{n}")))
+        .filter(|name| letters.a.owns(letters.a.ring.slot_of(name)))
+        .take(20)
+        .collect();
+    for (number, name) in ours.into_iter().enumerate() {
+        let request = Request::Register { name, worker: WorkerSpec::Attached };
+        let (call, deadline) = (CallId(100 + number as u64), letters.now + Duration::from_secs(5));
+        letters.a.handle(letters.now, Input::Call { call, deadline, request });
+    }
+    letters.input(Input::Timeout);
+    let entries = |message: &Message| match message {
+        Message::Delta(delta) => Some(delta.entries.len()),
+        _ => None,
+    };
+    assert_eq!(letters.said.iter().filter_map(entries).collect::<Vec<_>>(), [20]);
+}
