@@ -128,7 +128,8 @@ impl Registry {
             return false; // a removal that all lives have acknowledged and we have dropped
         }
         if entry.is_live() {
-            self.names.entry(entry.name.clone()).or_default().push(dot);
+            // One is what nearly all names ever have, and a vector by itself begins with room for four.
+            self.names.entry(entry.name.clone()).or_insert_with(|| Vec::with_capacity(1)).push(dot);
             self.holders.entry(entry.holder()).or_default().insert(dot);
         }
         self.changed.entry(entry.name.clone()).or_insert(before);
