@@ -13,6 +13,7 @@ use skep_core::config::KindConfig;
 use skep_core::error::DialFailure;
 use skep_core::event::{Input, Observation, Output, Reply, Request, Way, WorkerSpec};
 use skep_core::id::{Address, CallId, ClusterName, Kind, Life, LinkId, Name, NodeName, Payload, Source};
+use skep_core::placement::Place;
 use skep_core::supervisor::RestartPolicy;
 use skep_core::wire::Hello;
 use skep_core::{Config, Instant, Machine};
@@ -60,8 +61,8 @@ fn managed(names: usize) -> Managed {
     let began = Clock::now();
     for batch in (0..names).collect::<Vec<_>>().chunks(64) {
         for number in batch {
-            let worker = WorkerSpec::Managed { kind: kind.clone(), args: Payload::empty() };
-            pair.register(0, *number, worker);
+            let (kind, args, place) = (kind.clone(), Payload::empty(), Place::anywhere());
+            pair.register(0, *number, WorkerSpec::Managed { kind, args, place });
         }
         pair.drain(0);
         pair.run();
