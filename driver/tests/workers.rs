@@ -235,3 +235,41 @@ fn a_closure_needs_no_more_than_its_context() {
         assert!(node.whereis("cron").is_some());
     });
 }
+
+#[test]
+fn many_are_registered_with_one_call_and_each_is_answered_in_its_place() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b) = world.pair().await;
+        b.register::<Echo>("n-77", Begin::Well, PATIENCE).await.expect("it starts");
+        // More than are under way at once, and some that cannot be.
+        let wanted = (0..5000).map(|n| match n {
+            13 => (String::new(), Begin::Well),
+            42 => (format!("n-{n}"), Begin::Panicking),
+            _ => (format!("n-{n}"), Begin::Well),
+        });
+        let answers = a.register_many::<Echo>(wanted, PATIENCE).await;
+        assert_eq!(answers.len(), 5000);
+        for (number, answer) in answers.iter().enumerate() {
+            match (number, answer) {
+                (13, Err(RegisterError::BadName(_))) => {}
+                (42, Err(RegisterError::StartFailed { .. })) => {}
+                (77, Err(RegisterError::AlreadyRegistered { .. })) => {}
+                (_, Ok(registration)) => {
+                    assert_eq!(
+                        a.whereis(format!("n-{number}")).map(|found| found.epoch),
+                        Some(registration.epoch)
+                    );
+                }
+                (_, Err(error)) => panic!("n-{number}: {error}"),
+            }
+        }
+        assert_eq!(
+            a.register_many::<Echo>([("late", Begin::Well)], MILLI * 0).await,
+            [Err(RegisterError::Timeout)]
+        );
+        let here = a.workers().await.expect("the node runs").len();
+        let there = b.workers().await.expect("the node runs").len();
+        assert_eq!(here + there, 4998);
+    });
+}

@@ -3,6 +3,7 @@
 mod calling;
 mod looking;
 mod registering;
+mod registering_many;
 mod shared;
 
 use std::fmt;

@@ -226,7 +226,7 @@ fn found(answer: Result<Registration, RegisterError>) -> Result<Found, RegisterE
     }
 }
 
-fn encode<W: Worker>(args: &W::Args) -> Result<Payload, RegisterError> {
+pub(super) fn encode<W: Worker>(args: &W::Args) -> Result<Payload, RegisterError> {
     // Arguments whose `Serialize` fails are no arguments; what the start is given then does not decode either.
     Payload::new(postcard::to_allocvec(args).unwrap_or_default()).map_err(RegisterError::BadArgs)
 }

@@ -3,9 +3,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::future::{Either, select};
-use futures::stream;
 use skep::{CallError, Handled, Node, NodeEnded, OneOf1, RegisterError, Runtime, SendError};
 use skep_core::id::{Name, Payload};
 
@@ -15,9 +13,6 @@ use crate::kinds::{Text, Who};
 
 /// How much later than its deadline an answer may come from the node before one is given without it.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// How many registrations of one `register-many` are on their way at once.
-const AT_ONCE: usize = 256;
 
 /// Carries out a command; answers by its deadline.
 pub(super) async fn execute<R: Runtime>(runtime: R, node: Node, asked: Asked) -> Outcome {
@@ -94,15 +89,9 @@ async fn register_many(
 ) -> Result<Done, NotDone> {
     let args = encode(worker)?;
     let began = Instant::now();
+    let workers = names.iter().map(|name| (name, args.clone()));
     let (mut registered, mut already, mut failed) = (0, 0, 0);
-    let mut claims = stream::iter(names)
-        .map(|name| {
-            let left = timeout.saturating_sub(began.elapsed());
-            let args = args.clone();
-            async move { node.register_raw(name.as_str(), worker.kind.as_str(), args, left).await }
-        })
-        .buffer_unordered(AT_ONCE);
-    while let Some(result) = claims.next().await {
+    for result in node.register_many_raw(workers, worker.kind.as_str(), timeout).await {
         match result {
             Ok(_) => registered += 1,
             Err(RegisterError::AlreadyRegistered { .. }) => already += 1,
