@@ -1,13 +1,19 @@
-//! The figures of the first scene, measured with real processes on this machine.
+//! The figures that are promised, measured with real processes on this machine.
 
+mod at_rest;
+mod beside;
 mod boots;
+mod calls;
 mod flavour;
 mod formation;
+mod lookup;
 mod nodes;
 mod ping_pong;
 mod register;
+mod register_many;
 mod summary;
 mod takeover;
+mod takeover_many;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -42,7 +48,7 @@ struct Arguments {
 
 #[derive(Subcommand, Clone, Copy, PartialEq, Eq, Debug)]
 enum What {
-    /// Two nodes: from process start until both count both as up
+    /// 2, 3 and 10 nodes: from process start until all count all as up
     Formation,
     /// One name: from SIGKILL of its node until it runs elsewhere
     Kill,
@@ -52,7 +58,17 @@ enum What {
     Boots,
     /// `register` with a remote owner, beside a TCP ping-pong of the same runtime
     Register,
-    /// The other end of the ping-pong
+    /// `register` by 64 callers and by one call for many names, beside tasks that share one TCP link
+    RegisterMany,
+    /// Look-ups: one reader, two, and one beside a writer; next to a bare map
+    Lookup,
+    /// Calls of a remote worker by one caller and by 64, and of a local one; beside the floors of both
+    Calls,
+    /// 1, 1,000 and 10,000 names on 2 and 3 nodes: from SIGKILL of one until all run
+    KillMany,
+    /// Bytes and wake-ups of a node while nothing happens
+    AtRest,
+    /// The other end of the floors
     #[command(hide = true)]
     Echo {
         #[arg(value_enum)]
@@ -97,6 +113,11 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
         (What::Freeze, takeover::freeze),
         (What::Boots, boots::measure),
         (What::Register, register::measure),
+        (What::RegisterMany, register_many::measure),
+        (What::Lookup, lookup::measure),
+        (What::Calls, calls::measure),
+        (What::KillMany, takeover_many::measure),
+        (What::AtRest, at_rest::measure),
     ] {
         if what.is_none_or(|what| what == one) {
             for row in measure(&bench)? {

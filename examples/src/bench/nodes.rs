@@ -4,6 +4,7 @@ use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::flavour::Flavour;
 use super::{Bench, NODE};
 use crate::process::{NodeProcess, Trouble};
 
@@ -44,4 +45,13 @@ pub(super) fn form(nodes: &mut [NodeProcess]) -> Result<Duration, Trouble> {
         }
     }
     Ok(formed.duration_since(nodes[0].spawned))
+}
+
+/// A cluster, and a node in it that owns nearly all of the ring, ready.
+pub(super) fn owner(bench: &Bench, flavour: Flavour) -> Result<(String, NodeProcess), Trouble> {
+    let cluster = cluster();
+    let options = ["--weight", "65535", "--runtime", flavour.runtime()];
+    let mut owner = start(bench, &cluster, "owner", &options)?;
+    owner.ready()?;
+    Ok((cluster, owner))
 }
