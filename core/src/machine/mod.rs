@@ -196,18 +196,24 @@ impl Machine {
             self.settle_gates();
             self.settle_names();
             self.settle_moves();
-            self.settle_departure();
-            if self.retired {
-                break;
-            }
-            if !self.table.has_changed() && !self.registry.has_changed() {
+            if self.retired || !self.has_changed() {
                 break;
             }
         }
     }
 
+    fn has_changed(&self) -> bool {
+        self.table.has_changed() || self.registry.has_changed()
+    }
+
     /// Tells the others what all the inputs since the last time led to.
     fn finish(&mut self) {
+        // Looks at all workers, which is too much for each input of a large drain.
+        self.settle_departure();
+        while !self.retired && self.has_changed() {
+            self.settle();
+            self.settle_departure();
+        }
         if !self.retired {
             self.settle_stability();
             self.pull_missing();
