@@ -265,7 +265,7 @@ fn many_are_registered_with_one_call_and_each_is_answered_in_its_place() {
             }
         }
         assert_eq!(
-            a.register_many::<Echo>([("late", Begin::Well)], MILLI * 0).await,
+            a.register_many::<Echo>([("late", Begin::Well)], Duration::ZERO).await,
             [Err(RegisterError::Timeout)]
         );
         let here = a.workers().await.expect("the node runs").len();
