@@ -132,11 +132,13 @@ impl<D: Dialer> Engine<D> {
     fn take(&mut self, mail: &mut VecDeque<Mail>) {
         for _ in 0..AT_ONCE {
             let Some(piece) = mail.pop_front() else { return };
+            let goes_alone = !piece.is_of_many();
             if let Some(input) = self.read(piece) {
                 self.handle(input);
             }
-            if self.machine.is_over() {
-                return; // what comes next may be for another life
+            // What comes next may be for another life, or look at what is carried out.
+            if goes_alone || self.machine.is_over() || mail.front().is_some_and(|next| !next.is_of_many()) {
+                return;
             }
         }
     }

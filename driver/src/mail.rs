@@ -101,6 +101,13 @@ pub(crate) enum Mail {
     Abandon,
 }
 
+impl Mail {
+    /// Whether it comes in great numbers, and needs nothing that was ordered by what came before to be carried out.
+    pub(crate) fn is_of_many(&self) -> bool {
+        matches!(self, Self::Control { .. } | Self::Ask { .. } | Self::Started { .. })
+    }
+}
+
 /// The answer to an attempt to attach.
 pub(crate) type Attaching = Result<(Registration, Notice), RegisterError>;
 

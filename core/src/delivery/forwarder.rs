@@ -1,6 +1,7 @@
 //! What a former holder forwards, and to whom it owes word of that.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Token;
@@ -25,7 +26,7 @@ pub struct Forwarder<M> {
     last_number: u64,
     /// Where names went that were here, and as which start they go on there: each time since nothing of them was on
     /// its way.
-    departed: BTreeMap<Name, Vec<(Life, Epoch)>>,
+    departed: BTreeMap<String, Vec<(Life, Epoch)>>, // by text, which is what callers have
     departed_order: VecDeque<(Name, Epoch)>,
     questions: Vec<Question>,
 }
@@ -82,7 +83,7 @@ impl<M> Forwarder<M> {
     /// The name goes on at this life: what arrives for it later is to be forwarded there.
     pub fn depart(&mut self, name: Name, to: Life, under: Epoch) {
         let is_first = !self.forwards(name.as_str());
-        let ways = self.departed.entry(name.clone()).or_default();
+        let ways = self.departed.entry(name.as_str().into()).or_default();
         if is_first {
             ways.clear(); // nothing went there that is not there
         }
@@ -90,11 +91,11 @@ impl<M> Forwarder<M> {
         self.departed_order.push_back((name, under));
         while self.departed_order.len() > MAX_DEPARTED
             && let Some((oldest, under)) = self.departed_order.pop_front()
-            && let Some(ways) = self.departed.get_mut(&oldest)
+            && let Some(ways) = self.departed.get_mut(oldest.as_str())
         {
             ways.retain(|(_, latest)| *latest != under);
             if ways.is_empty() {
-                self.departed.remove(&oldest);
+                self.departed.remove(oldest.as_str());
             }
         }
     }
@@ -103,7 +104,7 @@ impl<M> Forwarder<M> {
     /// earlier start has to go the same way all the same: taken here it would overtake.
     pub fn settle(&mut self, name: &Name) {
         if !self.forwards(name.as_str()) {
-            self.departed.remove(name);
+            self.departed.remove(name.as_str());
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a sender holds for a name that moves, until what it sent before has come to the new holder.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// All that one sender holds: messages of the type `M`.
 #[derive(Debug)]
 pub struct Holds<M> {
-    held: BTreeMap<Name, Hold<M>>,
+    held: BTreeMap<String, Hold<M>>, // by text, which is what callers have
     /// Questions that were not asked yet, one for each former holder.
     unasked: BTreeMap<Life, Token>,
     questions: BTreeMap<Token, Question>,
@@ -86,7 +87,7 @@ impl<M> Holds<M> {
         });
         let question =
             self.questions.entry(token).or_insert(Question { since: now, to: from, names: Vec::new() });
-        let hold = self.held.entry(name.clone()).or_insert_with(|| {
+        let hold = self.held.entry(name.as_str().into()).or_insert_with(|| {
             self.begun.push_back((now, name.clone()));
             Hold { since: now, missing: Vec::new(), messages: Vec::new() }
         });
@@ -122,7 +123,7 @@ impl<M> Holds<M> {
         }
         let Some(question) = self.questions.remove(&token) else { return };
         for name in question.names {
-            let Some(hold) = self.held.get_mut(&name) else { continue };
+            let Some(hold) = self.held.get_mut(name.as_str()) else { continue };
             let was_held = !hold.missing.is_empty();
             hold.missing.retain(|missing| *missing != token);
             if was_held && hold.missing.is_empty() {
@@ -149,7 +150,7 @@ impl<M> Holds<M> {
     pub fn on_time(&mut self, now: Instant) {
         while self.deadline().is_some_and(|at| at <= now) {
             let Some((since, name)) = self.begun.pop_front() else { return };
-            if let Some(hold) = self.held.get_mut(&name)
+            if let Some(hold) = self.held.get_mut(name.as_str())
                 && hold.since == since
                 && !hold.missing.is_empty()
             {
@@ -166,13 +167,13 @@ impl<M> Holds<M> {
     pub fn release(&mut self) -> Option<(Name, Vec<(M, usize)>)> {
         loop {
             let name = self.free.front()?.clone();
-            let Some(hold) = self.held.get_mut(&name).filter(|hold| hold.missing.is_empty()) else {
+            let Some(hold) = self.held.get_mut(name.as_str()).filter(|hold| hold.missing.is_empty()) else {
                 self.free.pop_front(); // it moved again
                 continue;
             };
             let messages = core::mem::take(&mut hold.messages);
             if messages.is_empty() {
-                self.held.remove(&name);
+                self.held.remove(name.as_str());
                 self.free.pop_front();
                 if self.held.is_empty() {
                     self.begun.clear();
@@ -185,7 +186,7 @@ impl<M> Holds<M> {
 
     /// These cannot be sent yet: they are held on, before what came meanwhile.
     pub fn put_back(&mut self, name: &Name, mut messages: Vec<(M, usize)>) {
-        let Some(hold) = self.held.get_mut(name) else { return };
+        let Some(hold) = self.held.get_mut(name.as_str()) else { return };
         self.weight += messages.iter().map(|(_, weight)| weight).sum::<usize>();
         messages.append(&mut hold.messages);
         hold.messages = messages;
