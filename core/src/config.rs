@@ -162,7 +162,7 @@ impl Config {
             believe_empty_after: Duration::from_secs(30),
             resync_within: Duration::from_secs(30),
             restart_elsewhere: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(30) },
-            stop_grace: Duration::from_secs(5),
+            stop_grace: Duration::from_secs(3), // who unregisters a deaf worker with the default timeout hears of it
             start_timeout: Duration::from_secs(60),
             max_members: 1024,
             max_addresses: 4096,

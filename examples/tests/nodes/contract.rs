@@ -119,6 +119,17 @@ fn unregister_stops_the_worker_and_frees_the_name() -> Outcome {
 }
 
 #[test]
+fn a_worker_that_ignores_its_stop_is_unregistered_within_the_usual_timeout() -> Outcome {
+    let cluster = Cluster::new();
+    let [mut a, mut b] = cluster.form(["a", "b"])?;
+    b.ok("register deaf stubborn")?;
+    assert_eq!(b.ok("unregister deaf")?, json!({}));
+    let stopped = a.event("stopped", |event| event["name"] == "deaf")?.line;
+    assert_eq!(stopped["how"], "by_force");
+    Ok(())
+}
+
+#[test]
 fn whereis_tells_the_holder_on_every_node() -> Outcome {
     let cluster = Cluster::new();
     let [mut a, mut b] = cluster.form(["a", "b"])?;
