@@ -11,8 +11,8 @@ use std::time::{Duration, Instant as Clock};
 
 use skep_core::config::KindConfig;
 use skep_core::error::DialFailure;
-use skep_core::event::{Input, Observation, Output, Reply, Request, Way, WorkerSpec};
-use skep_core::id::{Address, CallId, ClusterName, Kind, Life, LinkId, Name, NodeName, Payload, Source};
+use skep_core::event::{Input, Output, Reply, Request, Way, WorkerSpec};
+use skep_core::id::{Address, CallId, ClusterName, Kind, Life, LinkId, Name, NodeName, Payload};
 use skep_core::placement::Place;
 use skep_core::supervisor::RestartPolicy;
 use skep_core::wire::Hello;
@@ -128,9 +128,6 @@ impl Pair {
             registered: 0,
             starts: [0; 2],
         };
-        let source = Source::new("bench").expect("a good source");
-        let observation = Observation::Snapshot(vec![configs[1].address.clone()]);
-        pair.feed(0, Input::Observed { source, observation });
         let [a, b] = [Hello::of(&configs[0]), Hello::of(&configs[1])];
         let dialled = Way::Dialled(configs[1].address.clone());
         pair.feed(0, Input::LinkUp { link: LinkId(1), way: dialled, peer: b });
