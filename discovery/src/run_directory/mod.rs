@@ -169,13 +169,13 @@ mod tests {
     fn of_two_that_drew_one_life_in_one_moment_each_sees_the_other() {
         let place = Scratch::new();
         let mut one = watch(place.path(), 1);
-        assert_eq!(one.look(), Some(Observation::Snapshot(vec![])));
+        assert_eq!(one.look(), [Observation::all([])]);
         let twin = Card { life: Life(1), address: address(2) };
         let file = place.path().join("1-of-another-process.node");
         let locked = fs::File::create(&file).expect("writable");
         locked.lock().expect("lockable");
         fs::write(&file, twin.format()).expect("writable");
-        assert_eq!(one.look(), Some(Observation::Snapshot(vec![address(2)])));
+        assert_eq!(one.look(), [Observation::all([address(2)])]);
     }
 
     #[test]
