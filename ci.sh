@@ -44,6 +44,11 @@ needs clippy
 
 step fmt 60 cargo fmt --all --check
 step fetch 300 cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
+if cargo deny --version >/dev/null 2>&1; then
+    step deny 120 bash -c 'cargo deny --locked check bans && cargo deny --locked --all-features check licenses sources'
+else
+    printf '\n=== deny: skipped, cargo-deny is not installed (cargo install --locked cargo-deny)\n'
+fi
 step clippy 420 cargo clippy --locked --workspace --all-targets -- -D warnings
 step clippy-all-features 240 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 # Together the crates lend each other the features of what they depend on; alone each must name its own.

@@ -296,6 +296,10 @@ pub enum Refusal {
     Stalled,
     /// It was forgotten while it could not be reached; it must take a new life.
     Forgotten,
+    /// It has no secret of ours, or no certificate that we trust.
+    NotTrusted,
+    /// Its links are protected in another way than ours.
+    OtherProtection,
 }
 
 impl fmt::Display for Refusal {
@@ -313,6 +317,8 @@ impl fmt::Display for Refusal {
             Self::Malformed => f.write_str("it sent what no correct peer sends"),
             Self::Stalled => f.write_str("it did not finish the handshake in time"),
             Self::Forgotten => f.write_str("it was forgotten while it could not be reached"),
+            Self::NotTrusted => f.write_str("it has another secret, or no certificate that is trusted"),
+            Self::OtherProtection => f.write_str("its links are protected in another way"),
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 
 use skep_core::id::Address;
 use skep_core::wire::Hello;
 
 use crate::link::Hub;
 use crate::runtime::Runtime;
+use crate::secret::SecretError;
 
 /// A way to reach other nodes, before it is opened.
 pub trait Transport<R: Runtime>: Send + 'static {
@@ -52,7 +54,42 @@ pub enum BindError {
     Malformed(String),
     /// It stands for all interfaces, which no peer can dial: say what to advertise.
     NothingToAdvertise(String),
+    /// There is no secret to protect links with.
+    Secret(SecretError),
+    /// There are no certificates to protect links with.
+    Certificates(CertificateError),
 }
+
+/// Why certificates are of no use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "`path` is where")]
+pub enum CertificateError {
+    /// The file is not there, cannot be read, or, with a key in it, is open to others.
+    File(SecretError),
+    /// There is no certificate in it, as PEM.
+    NoCertificate { path: PathBuf },
+    /// There is no private key in it, as PEM.
+    NoKey { path: PathBuf },
+    /// A certificate in it cannot be trusted to sign others.
+    NoAuthority { path: PathBuf },
+    /// The key is not that of the certificate, or of a kind that is not known.
+    OtherKey { path: PathBuf },
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::NoCertificate { path } => write!(f, "{} has no certificate in it", path.display()),
+            Self::NoKey { path } => write!(f, "{} has no private key in it", path.display()),
+            Self::NoAuthority { path } => write!(f, "{} has no authority in it", path.display()),
+            Self::OtherKey { path } => write!(f, "{} is not the key of the certificate", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for CertificateError {}
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +100,8 @@ impl fmt::Display for BindError {
             Self::NothingToAdvertise(address) => {
                 write!(f, "{address} stands for all interfaces: an address to advertise is needed")
             }
+            Self::Secret(error) => write!(f, "links cannot be protected: {error}"),
+            Self::Certificates(error) => write!(f, "links cannot be protected: {error}"),
         }
     }
 }

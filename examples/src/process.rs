@@ -210,6 +210,11 @@ impl NodeProcess {
         }
     }
 
+    /// The events that were read while other things were waited for, and not taken.
+    pub fn events(&self) -> Vec<&Value> {
+        self.events.iter().map(|told| &told.line).collect()
+    }
+
     /// Waits until it says that `other` is up, and says when it did.
     ///
     /// # Errors

@@ -89,13 +89,16 @@ async fn welcome<R: TcpSockets>(
         Some(Err(HandshakeError::Gone(error))) => debug!(%address, %error, "went away during its handshake"),
         Some(Err(HandshakeError::Session(error))) => {
             match error {
-                SessionError::Refused(_) | SessionError::RefusedByPeer(_) => {
+                SessionError::Refused(_)
+                | SessionError::RefusedByPeer(_)
+                | SessionError::NotTrusted
+                | SessionError::NotTrustedByPeer
+                | SessionError::OtherSession { .. } => {
                     info!(%address, %error, "no link with a node that connected");
                 }
-                SessionError::NotSkep
-                | SessionError::OtherSession { .. }
-                | SessionError::TooLong { .. }
-                | SessionError::Broken => debug!(%address, %error, "no link with what connected"),
+                SessionError::NotSkep | SessionError::TooLong { .. } | SessionError::Broken => {
+                    debug!(%address, %error, "no link with what connected")
+                }
             }
             select(pin!(part(&shared, connection)), &mut place.evicted).await;
         }

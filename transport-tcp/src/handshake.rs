@@ -30,7 +30,7 @@ pub(crate) async fn shake<R: TcpSockets>(
     hello: &Hello,
 ) -> Result<Established, HandshakeError> {
     let mut out = Vec::new();
-    let mut session = shared.config.sessions.begin(side, hello, &mut out);
+    let mut session = shared.sessions.begin(side, hello, &mut out);
     let mut buffer = [0; READ];
     loop {
         write_all::<R>(connection, &out).await.map_err(HandshakeError::Gone)?;

@@ -6,6 +6,8 @@
 //! A connection becomes a link in three steps: TCP connects; a [`session`] shakes hands, in which both sides
 //! learn who the other is and both learn of a refusal; then one task reads and one task writes. A connection
 //! that is not through its handshake costs a bounded number of bytes for a bounded time, see [`TcpConfig`].
+//!
+//! Links are encrypted and authenticated unless plaintext is asked for by name; [`threat_model`] says against whom.
 
 mod accept;
 mod config;
@@ -17,7 +19,8 @@ mod link;
 pub mod session;
 mod sockets;
 mod tcp;
+pub mod threat_model;
 
-pub use config::TcpConfig;
+pub use config::{Protection, TcpConfig};
 pub use sockets::{Connection, TcpSockets};
 pub use tcp::{Tcp, TcpDialer, TcpListener};

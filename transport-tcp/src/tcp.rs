@@ -14,6 +14,7 @@ use skep::transport::{BindError, Dialer, Listener, Transport};
 use crate::accept::accept;
 use crate::config::TcpConfig;
 use crate::dial::dial;
+use crate::session::Sessions;
 use crate::sockets::TcpSockets;
 
 /// Links over TCP, before it is bound.
@@ -28,7 +29,7 @@ impl Tcp {
         Self { config }
     }
 
-    /// With the default settings on a free port of loopback: for nodes of one machine.
+    /// With the default settings on a free port of loopback: for nodes of one machine, which share a secret.
     pub fn on_loopback() -> Self {
         Self::new(TcpConfig::new("127.0.0.1:0"))
     }
@@ -38,6 +39,7 @@ impl<R: TcpSockets> Transport<R> for Tcp {
     type Listener = TcpListener<R>;
 
     async fn bind(self, runtime: R) -> Result<TcpListener<R>, BindError> {
+        let sessions = self.config.protection.sessions()?;
         let listen = &self.config.listen;
         let wanted: SocketAddr = listen.parse().map_err(|_| BindError::Malformed(listen.clone()))?;
         let taken = |error: io::Error| match error.kind() {
@@ -49,7 +51,7 @@ impl<R: TcpSockets> Transport<R> for Tcp {
         let bound = socket.local_addr().map_err(taken)?;
         let address = reachable(&self.config, bound)?;
         let socket = runtime.listen(socket).map_err(taken)?;
-        Ok(TcpListener { runtime, config: self.config, socket, address })
+        Ok(TcpListener { runtime, config: self.config, sessions, socket, address })
     }
 }
 
@@ -74,6 +76,7 @@ fn reachable(config: &TcpConfig, bound: SocketAddr) -> Result<Address, BindError
 pub struct TcpListener<R: TcpSockets> {
     runtime: R,
     config: TcpConfig,
+    sessions: Arc<dyn Sessions>,
     socket: R::Listener,
     address: Address,
 }
@@ -86,8 +89,8 @@ impl<R: TcpSockets> Listener for TcpListener<R> {
     }
 
     fn serve(self, hello: Hello, hub: Hub) -> TcpDialer<R> {
-        let shared =
-            Arc::new(Shared { runtime: self.runtime, config: self.config, hub, hello: Mutex::new(hello) });
+        let Self { runtime, config, sessions, .. } = self;
+        let shared = Arc::new(Shared { runtime, config, sessions, hub, hello: Mutex::new(hello) });
         let (listening, closed) = oneshot::channel();
         shared.runtime.spawn(accept(shared.clone(), self.socket, closed));
         TcpDialer { shared, _listening: listening }
@@ -114,6 +117,7 @@ impl<R: TcpSockets> Dialer for TcpDialer<R> {
 pub(crate) struct Shared<R> {
     pub(crate) runtime: R,
     pub(crate) config: TcpConfig,
+    pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) hub: Hub,
     hello: Mutex<Hello>,
 }

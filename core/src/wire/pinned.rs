@@ -111,6 +111,8 @@ fn messages() -> Vec<(Message, &'static str)> {
         (goodbye(Refusal::Stalled), "0002 0a"),
         (Records { records: List(vec![record()]) }.into(), "0003 01ac02016103683a310101017201016b030101"),
         (goodbye(Refusal::Forgotten), "0002 0b"),
+        (goodbye(Refusal::NotTrusted), "0002 0c"),
+        (goodbye(Refusal::OtherProtection), "0002 0d"),
         (Forgotten { lives: ended(Some(7)) }.into(), "0004 01ad0201620107"),
         (Forgotten { lives: ended(None) }.into(), "0004 01ad02016200"),
         (Estranged { up: List(vec![Life(300), Life(9)]) }.into(), "0005 02ac0209"),

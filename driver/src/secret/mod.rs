@@ -15,4 +15,5 @@ mod text;
 
 pub use error::SecretError;
 pub use key_ring::{KeyRing, MAX_SECRETS};
+pub use read::{Stamp, private_file};
 pub use text::{Key, Secret, WeakSecret};

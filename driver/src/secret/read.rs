@@ -1,4 +1,4 @@
-//! Files of secrets: whose they are, what is in them, and the one that the nodes of a host share.
+//! Files that only we may read: whose they are, what is in them, and the one that the nodes of a host share.
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -12,9 +12,9 @@ use super::{MAX_SECRETS, Secret, SecretError};
 /// The longest file, in bytes: all the secrets a ring can hold, and room for comments.
 const MAX_FILE: usize = 4096;
 
-/// What tells one state of a file from another without reading it.
+/// What tells one state of a file from another without reading it: for whoever reads it again when it has changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Stamp {
+pub struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
     #[cfg(unix)]
@@ -35,13 +35,16 @@ impl Stamp {
     }
 
     /// The file's state now; `None` if there is none.
-    pub(super) fn at(path: &Path) -> Option<Self> {
+    pub fn at(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|found| Self::of(&found))
     }
 }
 
-/// The secrets in a file, and the state of it that they were read from.
-pub(super) fn read(path: &Path) -> Result<(Vec<Secret>, Stamp), SecretError> {
+/// What is in a file that only its owner may read (0600), and the state of it that was read.
+///
+/// # Errors
+/// It is not there, is longer than `longest` bytes, belongs to another user, or is open to others.
+pub fn private_file(path: &Path, longest: usize) -> Result<(Zeroizing<Vec<u8>>, Stamp), SecretError> {
     let not_read = |error: std::io::Error| SecretError::NotRead { path: path.into(), kind: error.kind() };
     let no_file = || SecretError::NoFileOfSecrets { path: path.into() };
     // A pipe of that name would block whoever opens it.
@@ -51,15 +54,21 @@ pub(super) fn read(path: &Path) -> Result<(Vec<Secret>, Stamp), SecretError> {
     let file = File::open(path).map_err(not_read)?;
     let found = file.metadata().map_err(not_read)?;
     check(path, &found)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1)); // no copy is left behind by growing
-    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(not_read)?;
-    if bytes.len() > MAX_FILE {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(longest + 1)); // no copy is left behind by growing
+    file.take(longest as u64 + 1).read_to_end(&mut bytes).map_err(not_read)?;
+    if bytes.len() > longest {
         return Err(no_file());
     }
-    let text = str::from_utf8(&bytes).map_err(|_| no_file())?;
+    Ok((bytes, Stamp::of(&found)))
+}
+
+/// The secrets in a file, and the state of it that they were read from.
+pub(super) fn read(path: &Path) -> Result<(Vec<Secret>, Stamp), SecretError> {
+    let (bytes, stamp) = private_file(path, MAX_FILE)?;
+    let text = str::from_utf8(&bytes).map_err(|_| SecretError::NoFileOfSecrets { path: path.into() })?;
     let secrets =
         parse(text).map_err(|fault| SecretError::InFile { path: path.into(), fault: Box::new(fault) })?;
-    Ok((secrets, Stamp::of(&found)))
+    Ok((secrets, stamp))
 }
 
 /// A secret on each line. Empty lines, and those that begin with `#`, are skipped.

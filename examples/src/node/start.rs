@@ -18,6 +18,7 @@ use crate::runtime::OnRuntime;
 /// The life of a node, from its start to its end.
 pub(super) struct Life {
     pub(super) options: Options,
+    pub(super) transport: TcpConfig,
     pub(super) prompt: Prompt,
     pub(super) page: Page,
 }
@@ -33,8 +34,8 @@ impl OnRuntime for Life {
     type Output = Result<(), Fault>;
 
     async fn run<R: TcpSockets>(self, runtime: R) -> Self::Output {
-        let Self { options, mut prompt, mut page } = self;
-        let starting = builder(&options, runtime.clone()).start();
+        let Self { options, transport, mut prompt, mut page } = self;
+        let starting = builder(&options, transport, runtime.clone()).start();
         let node = select_biased! {
             _ = &mut prompt.told_to_end => return Ok(()), // it has nothing to hand over yet
             started = Box::pin(starting).fuse() => started.map_err(Fault::Start)?,
@@ -52,9 +53,8 @@ impl OnRuntime for Life {
     }
 }
 
-fn builder<R: TcpSockets>(options: &Options, runtime: R) -> NodeBuilder<R, Tcp> {
-    let transport = Tcp::new(TcpConfig::new(&options.listen));
-    let mut builder = NodeBuilder::new(options.name.as_str(), runtime, transport)
+fn builder<R: TcpSockets>(options: &Options, transport: TcpConfig, runtime: R) -> NodeBuilder<R, Tcp> {
+    let mut builder = NodeBuilder::new(options.name.as_str(), runtime, Tcp::new(transport))
         .cluster(options.cluster.as_str())
         .weight(options.weight)
         .detect(options.detect)

@@ -1,6 +1,7 @@
 //! What the node binary is told at its start: on the command line, in a file, or in both.
 
 mod config_file;
+mod links;
 mod value;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use clap::Parser;
 use serde::Deserialize;
 use skep_core::id::{Address, ClusterName, NodeName, Role};
 
+pub use links::Links;
 pub use value::{Format, Runtime, Strategy};
 use value::{cluster, milliseconds, node, peer, role, weight};
 
@@ -26,6 +28,8 @@ pub struct Options {
     pub join: Vec<Address>,
     /// The cluster it belongs to.
     pub cluster: ClusterName,
+    /// How its links are protected.
+    pub links: Links,
     /// What it runs on.
     pub runtime: Runtime,
     /// Its share of the ring, at least 1.
@@ -99,19 +103,20 @@ struct Given {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
-    /// The secret that the nodes of a cluster share
+    /// The secrets that the nodes of a cluster share, one a line [default: SKEP_SECRET_FILE, SKEP_SECRET, else
+    /// one that the nodes of this user on this host share]
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// This node's certificate
+    /// This node's certificate as PEM, with its name as a DNS name; in place of a secret, with the next two
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<PathBuf>,
-    /// Its key
+    /// Its private key
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
-    /// Who signed the others' certificates
+    /// Who signed the other nodes' certificates
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
-    /// Links without encryption or authentication
+    /// Links without encryption or authentication: whoever reaches the port can read, forge and join
     #[arg(long)]
     insecure_plaintext: bool,
     /// The bound on noticing a silent death [default: 1000]
@@ -175,6 +180,11 @@ impl Given {
             listen: self.listen.unwrap_or_else(|| "127.0.0.1:0".into()),
             join: self.join,
             cluster: self.cluster.unwrap_or_else(|| ClusterName::new("skep").expect("a good name")),
+            links: Links::new(
+                self.secret_file,
+                [self.tls_cert, self.tls_key, self.tls_ca],
+                self.insecure_plaintext,
+            )?,
             runtime: self.runtime.unwrap_or_default(),
             weight: self.weight.unwrap_or(1),
             roles: self.role,
@@ -187,21 +197,7 @@ impl Given {
     /// Nobody shall believe that a link is protected which is not, or that a quorum holds which nobody counts.
     fn refuse_what_is_not_built(&self) -> Result<(), OptionsError> {
         if self.lan {
-            return mistake(
-                "--lan needs authenticated links, which are not built yet: name an address with --listen",
-            );
-        }
-        for (option, given) in [
-            ("--secret-file", self.secret_file.is_some()),
-            ("--tls-cert", self.tls_cert.is_some()),
-            ("--tls-key", self.tls_key.is_some()),
-            ("--tls-ca", self.tls_ca.is_some()),
-        ] {
-            if given {
-                return mistake(format!(
-                    "{option} is for authenticated links, which are not built yet: all links are plaintext"
-                ));
-            }
+            return mistake("--lan is not built yet: name an address with --listen");
         }
         if let Some(Strategy::Quorum(members)) = self.strategy {
             return mistake(format!("--strategy quorum:{members} is not built yet: only ring is"));
@@ -240,6 +236,7 @@ mod tests {
             listen: "127.0.0.1:0".into(),
             join: vec![],
             cluster: ClusterName::new("skep").expect("a good name"),
+            links: Links::Environment,
             runtime: Runtime::Tokio,
             weight: 1,
             roles: vec![],
@@ -263,7 +260,7 @@ mod tests {
             options.join.iter().map(Address::as_str).collect::<Vec<_>>(),
             ["10.0.0.1:7000", "b.example:7000"]
         );
-        assert_eq!(options.runtime, Runtime::AsyncStd);
+        assert_eq!((options.links, options.runtime), (Links::InsecurePlaintext, Runtime::AsyncStd));
         assert_eq!((options.weight, options.detect), (3, Duration::from_millis(500)));
         assert_eq!(options.roles.iter().map(Role::as_str).collect::<Vec<_>>(), ["gpu", "ssd"]);
         assert_eq!((options.output, options.log_format), (Format::Json, Format::Json));
@@ -291,10 +288,11 @@ mod tests {
             ("--name a --strategy quorum:0", "quorum:0"),
             ("--name a --strategy quorum:2", "not built yet"),
             ("--name a --lan", "not built yet"),
-            ("--name a --secret-file f", "not built yet"),
-            ("--name a --tls-cert f", "not built yet"),
-            ("--name a --tls-key f", "not built yet"),
-            ("--name a --tls-ca f", "not built yet"),
+            ("--name a --secret-file f --insecure-plaintext", "exclude each other"),
+            ("--name a --tls-cert c --tls-key k --tls-ca a --insecure-plaintext", "exclude each other"),
+            ("--name a --tls-cert f", "given together"),
+            ("--name a --tls-key f", "given together"),
+            ("--name a --tls-ca f --tls-cert f", "given together"),
             ("--name a --config /no/such/file", "/no/such/file"),
             ("--name a --output xml", "xml"),
         ] {

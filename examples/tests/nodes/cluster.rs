@@ -27,10 +27,16 @@ impl Cluster {
         Self { directory }
     }
 
+    /// A file in its directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// The node's program with these options, and nothing else from around here.
     pub(crate) fn command(&self, options: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
         command.args(options).env("XDG_RUNTIME_DIR", &self.directory);
+        command.env_remove("SKEP_SECRET").env_remove("SKEP_SECRET_FILE");
         command.env("XDG_STATE_HOME", &self.directory); // the history of a prompt
         command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
         command

@@ -79,8 +79,12 @@ fn a_mistake_in_the_options_is_one_line_and_exit_2() {
         (&["--name", "a", "--nmae", "b"], "--nmae"),
         (&["--name", "a", "--listen", "nowhere"], "nowhere"),
         (&["--name", "a", "--lan"], "not built yet"),
-        (&["--name", "a", "--secret-file", "f"], "not built yet"),
-        (&["--name", "a", "--tls-ca", "f"], "not built yet"),
+        (&["--name", "a", "--secret-file", "/no/such/file"], "/no/such/file"),
+        (&["--name", "a", "--tls-ca", "f"], "given together"),
+        (
+            &["--name", "a", "--tls-ca", "/no/ca", "--tls-cert", "/no/cert", "--tls-key", "/no/key"],
+            "/no/cert",
+        ),
         (&["--name", "a", "--strategy", "quorum:2"], "not built yet"),
         (&["--name", "a", "--config", "/no/such/file"], "/no/such/file"),
     ] {

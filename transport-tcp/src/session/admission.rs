@@ -69,8 +69,13 @@ impl Admission {
 
     /// Takes the peer's next payload.
     pub fn receive(&mut self, payload: &[u8]) -> Verdict {
+        self.receive_from(payload, |_| true)
+    }
+
+    /// The same from a peer that has proved who it is: whose hello says something else is not trusted.
+    pub fn receive_from(&mut self, payload: &[u8], is_proved: impl Fn(&Hello) -> bool) -> Verdict {
         match std::mem::replace(&mut self.expects, Expects::Nothing) {
-            Expects::Hello => match self.judge(payload) {
+            Expects::Hello => match self.judge(payload, is_proved) {
                 Ok(peer) => {
                     self.expects = Expects::Verdict(peer);
                     let mut answer = vec![ADMITTED];
@@ -80,7 +85,7 @@ impl Admission {
                 Err(refusal) => refuse(refusal),
             },
             Expects::VerdictAndHello => match split(payload) {
-                Ok(hello) => match self.judge(hello) {
+                Ok(hello) => match self.judge(hello, is_proved) {
                     Ok(peer) => Verdict::Admitted { last: Some(vec![ADMITTED]), peer },
                     Err(refusal) => refuse(refusal),
                 },
@@ -95,8 +100,11 @@ impl Admission {
         }
     }
 
-    fn judge(&self, hello: &[u8]) -> Result<Hello, Refusal> {
+    fn judge(&self, hello: &[u8], is_proved: impl Fn(&Hello) -> bool) -> Result<Hello, Refusal> {
         let peer = Hello::decode(hello)?;
+        if !is_proved(&peer) {
+            return Err(Refusal::NotTrusted);
+        }
         self.ours.admit(&peer)?; // the version is the core's affair: it has both hellos
         Ok(peer)
     }

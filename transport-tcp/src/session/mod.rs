@@ -5,16 +5,23 @@
 //! Each session carries the same three payloads, which [`Admission`] makes and judges: the dialler's hello, the
 //! acceptor's verdict and hello, the dialler's verdict. So they are bound into whatever protects the handshake:
 //!
-//! - plaintext: each behind a length, see [`plaintext`];
-//! - Noise: each the payload of a handshake message or of the first record, the preamble being the prologue;
-//! - TLS: each behind a length, as the first application data.
+//! - [`plaintext`]: each behind a length;
+//! - [`noise`]: each the payload of a handshake message or of the first record, the preamble being the prologue;
+//! - `tls`: each a record, under keys that a mutual TLS 1.3 handshake gave both sides.
 //!
 //! No link comes up on the accepting side before the third payload: a replayed first one leads nowhere.
 
 mod admission;
+mod messages;
+pub mod noise;
+#[cfg(test)]
+mod party;
 pub mod plaintext;
+pub mod records;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::fmt;
 
@@ -22,6 +29,7 @@ use skep::core::error::Refusal;
 use skep::core::wire::Hello;
 
 pub use admission::{Admission, MAX_PAYLOAD, Verdict};
+pub use messages::Preamble;
 
 /// How the links of a node are protected: begins one session for each connection. Its `Debug` shows no secret.
 pub trait Sessions: fmt::Debug + Send + Sync + 'static {
@@ -104,8 +112,8 @@ impl fmt::Debug for Progress {
 pub enum SessionError {
     /// The peer does not speak our protocol: a scanner, a browser. It is told nothing.
     NotSkep,
-    /// A skep node with another kind of session, or another version of its handshake. It is told nothing that
-    /// it would understand.
+    /// A skep node with another kind of session, or another version of its handshake. It hears our preamble, which
+    /// says what we speak.
     OtherSession {
         /// The kind that it speaks.
         kind: u8,
@@ -117,6 +125,10 @@ pub enum SessionError {
         /// Bytes announced.
         length: usize,
     },
+    /// The peer has no secret of ours. It is told so.
+    NotTrusted,
+    /// The same, by the peer's word.
+    NotTrustedByPeer,
     /// We refused the peer, and told it.
     Refused(Refusal),
     /// The peer refused us.
@@ -130,9 +142,9 @@ impl SessionError {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Refused(refusal) | Self::RefusedByPeer(refusal) => refusal.clone(),
-            Self::NotSkep | Self::OtherSession { .. } | Self::TooLong { .. } | Self::Broken => {
-                Refusal::Malformed
-            }
+            Self::OtherSession { .. } => Refusal::OtherProtection,
+            Self::NotTrusted | Self::NotTrustedByPeer => Refusal::NotTrusted,
+            Self::NotSkep | Self::TooLong { .. } | Self::Broken => Refusal::Malformed,
         }
     }
 }
@@ -145,6 +157,8 @@ impl fmt::Display for SessionError {
                 write!(f, "the peer speaks session kind {kind} in version {version}")
             }
             Self::TooLong { length } => write!(f, "a handshake message of {length} bytes"),
+            Self::NotTrusted => f.write_str("the peer has none of our secrets"),
+            Self::NotTrustedByPeer => f.write_str("the peer has none of our secrets, it says"),
             Self::Refused(refusal) => write!(f, "refused the peer: {refusal}"),
             Self::RefusedByPeer(refusal) => write!(f, "refused by the peer: {refusal}"),
             Self::Broken => f.write_str("bytes that do not open"),

@@ -4,63 +4,17 @@ use skep::core::error::Refusal;
 use skep::core::id::{Address, ClusterName, Life, NodeName};
 use skep::core::wire::{Hello, MAX_HELLO};
 
+use super::party::{self, Outcome, Party, hello};
 use super::plaintext::{PREAMBLE, Plaintext};
-use super::{MAX_PAYLOAD, Progress, Session, SessionError, Sessions, Side};
+use super::{MAX_PAYLOAD, SessionError, Side};
 
-fn hello(node: &str, life: u64) -> Hello {
-    Hello {
-        wire_min: 1,
-        wire_max: 1,
-        cluster: ClusterName::new("orders").expect("a good name"),
-        slot_bits: 19,
-        node: NodeName::new(node).expect("a good name"),
-        life: Life(life),
-        address: Address::new("127.0.0.1:1").expect("a good address"),
-    }
+fn party(side: Side, hello: &Hello) -> Party {
+    Party::new(&Plaintext, side, hello)
 }
 
-/// How one side's handshake stands.
-type Outcome = Option<Result<Hello, SessionError>>;
-
-struct Party {
-    session: Box<dyn Session>,
-    outcome: Outcome,
-    /// Said, and not yet heard by the other.
-    said: Vec<u8>,
-    unread: Vec<u8>,
-}
-
-impl Party {
-    fn new(side: Side, hello: &Hello) -> Self {
-        let mut said = Vec::new();
-        let session = Plaintext.begin(side, hello, &mut said);
-        Self { session, outcome: None, said, unread: Vec::new() }
-    }
-
-    fn hear(&mut self, bytes: &[u8]) {
-        assert_eq!(self.outcome, None, "nothing is sent to a side that is through");
-        match self.session.receive(bytes, &mut self.said) {
-            Ok(Progress::Unfinished) => {}
-            Ok(Progress::Established(established)) => {
-                self.outcome = Some(Ok(established.peer));
-                self.unread = established.unread;
-            }
-            Err(error) => self.outcome = Some(Err(error)),
-        }
-    }
-}
-
-/// Lets both talk, in pieces of at most `piece` bytes, until neither says anything more.
 fn converse(dialler: &Hello, acceptor: &Hello, piece: usize) -> ([Outcome; 2], [Vec<u8>; 2]) {
-    let mut parties = [Party::new(Side::Dialler, dialler), Party::new(Side::Acceptor, acceptor)];
-    let mut transcript = [Vec::new(), Vec::new()];
-    while parties.iter().any(|party| !party.said.is_empty()) {
-        for from in [0, 1] {
-            let said = std::mem::take(&mut parties[from].said);
-            transcript[from].extend_from_slice(&said);
-            said.chunks(piece).for_each(|piece| parties[1 - from].hear(piece));
-        }
-    }
+    let mut parties = [party(Side::Dialler, dialler), party(Side::Acceptor, acceptor)];
+    let transcript = party::converse(&mut parties, piece);
     (parties.map(|party| party.outcome), transcript)
 }
 
@@ -97,7 +51,7 @@ fn a_stream_cut_once_anywhere_gives_the_same_peer_and_the_same_rest() {
     {
         let stream = [stream, b"frames"].concat();
         for cut in 0..stream.len() - b"frames".len() {
-            let mut party = Party::new(side, &hello("c", 19));
+            let mut party = party(side, &hello("c", 19));
             party.hear(&stream[..cut]);
             party.hear(&stream[cut..]);
             assert_eq!(party.outcome, Some(Ok(peer.clone())), "{side:?} cut at {cut}");
@@ -110,7 +64,7 @@ fn a_stream_cut_once_anywhere_gives_the_same_peer_and_the_same_rest() {
 fn no_truncation_is_a_handshake() {
     for (side, stream) in [(Side::Acceptor, SAID_BY_DIALLER), (Side::Dialler, SAID_BY_ACCEPTOR)] {
         for end in 0..stream.len() {
-            let mut party = Party::new(side, &hello("c", 19));
+            let mut party = party(side, &hello("c", 19));
             party.hear(&stream[..end]);
             assert_eq!(party.outcome, None, "{side:?} cut at {end}");
         }
@@ -140,9 +94,9 @@ fn whoever_refuses_both_know_why() {
 
 #[test]
 fn a_dialler_refuses_too_and_says_so() {
-    let mut acceptor = Party::new(Side::Acceptor, &hello("b", 18));
+    let mut acceptor = party(Side::Acceptor, &hello("b", 18));
     acceptor.hear(&SAID_BY_DIALLER[..SAID_BY_DIALLER.len() - 3]);
-    let mut dialler = Party::new(Side::Dialler, &Hello { slot_bits: 8, ..hello("a", 17) });
+    let mut dialler = party(Side::Dialler, &Hello { slot_bits: 8, ..hello("a", 17) });
     dialler.said.clear();
     dialler.hear(&acceptor.said);
     assert_eq!(dialler.outcome, Some(Err(SessionError::Refused(Refusal::OtherSlots))));
@@ -152,7 +106,7 @@ fn a_dialler_refuses_too_and_says_so() {
 
 #[test]
 fn a_refusal_of_a_later_version_is_a_refusal() {
-    let mut dialler = Party::new(Side::Dialler, &hello("a", 17));
+    let mut dialler = party(Side::Dialler, &hello("a", 17));
     dialler.hear(b"skep\0\x01\x04\0\x01\x7f\x01\x02");
     assert_eq!(dialler.outcome, Some(Err(SessionError::RefusedByPeer(Refusal::Malformed))));
 }
@@ -160,7 +114,7 @@ fn a_refusal_of_a_later_version_is_a_refusal() {
 #[test]
 fn strangers_are_known_by_their_first_byte_and_told_nothing() {
     for stranger in [&b"GET / HTTP/1.1\r\n"[..], b"\x16\x03\x01", b"s ", b"skeP", b"\0"] {
-        let mut acceptor = Party::new(Side::Acceptor, &hello("b", 18));
+        let mut acceptor = party(Side::Acceptor, &hello("b", 18));
         acceptor.hear(stranger);
         assert_eq!(acceptor.outcome, Some(Err(SessionError::NotSkep)), "{stranger:?}");
         assert_eq!(acceptor.said, b"");
@@ -170,17 +124,17 @@ fn strangers_are_known_by_their_first_byte_and_told_nothing() {
 #[test]
 fn another_kind_of_session_is_named() {
     for (preamble, kind, version) in [(b"skep\x01\x01", 1, 1), (b"skep\0\x02", 0, 2)] {
-        let mut acceptor = Party::new(Side::Acceptor, &hello("b", 18));
+        let mut acceptor = party(Side::Acceptor, &hello("b", 18));
         acceptor.hear(preamble);
         assert_eq!(acceptor.outcome, Some(Err(SessionError::OtherSession { kind, version })));
-        assert_eq!(acceptor.said, b"");
+        assert_eq!(acceptor.said, PREAMBLE, "so that both know");
     }
 }
 
 #[test]
 fn a_message_that_is_too_long_is_refused_before_its_bytes_come() {
     for length in [MAX_PAYLOAD + 1, usize::from(u16::MAX)] {
-        let mut acceptor = Party::new(Side::Acceptor, &hello("b", 18));
+        let mut acceptor = party(Side::Acceptor, &hello("b", 18));
         acceptor.hear(&PREAMBLE);
         acceptor.hear(&u16::try_from(length).expect("written above").to_le_bytes());
         assert_eq!(acceptor.outcome, Some(Err(SessionError::TooLong { length })));
@@ -206,7 +160,7 @@ fn the_longest_hello_passes() {
 
 #[test]
 fn a_hello_that_does_not_decode_is_told_so() {
-    let mut acceptor = Party::new(Side::Acceptor, &hello("b", 18));
+    let mut acceptor = party(Side::Acceptor, &hello("b", 18));
     acceptor.hear(b"skep\0\x01\x03\0\xff\xff\xff");
     assert_eq!(acceptor.outcome, Some(Err(SessionError::Refused(Refusal::Malformed))));
     assert_eq!(acceptor.said, b"skep\0\x01\x02\0\x01\x09");
@@ -218,7 +172,7 @@ fn every_flipped_bit_of_a_hello_is_a_clean_outcome() {
         for bit in 0..8 {
             let mut stream = SAID_BY_DIALLER.to_vec();
             stream[at] ^= 1 << bit;
-            let mut acceptor = Party::new(Side::Acceptor, &hello("b", 18));
+            let mut acceptor = party(Side::Acceptor, &hello("b", 18));
             acceptor.hear(&stream); // an error, another peer, or waiting for more; never a panic
             assert_ne!(acceptor.outcome, Some(Ok(hello("a", 17))), "bit {bit} of byte {at}");
         }
@@ -237,7 +191,7 @@ fn random_bytes_behind_a_good_preamble_are_never_admitted() {
             stream.push(state as u8);
         }
         for side in [Side::Dialler, Side::Acceptor] {
-            let mut party = Party::new(side, &hello("b", 18));
+            let mut party = party(side, &hello("b", 18));
             party.hear(&stream);
             assert!(!matches!(party.outcome, Some(Ok(_))), "{side:?} {stream:?}");
         }

@@ -86,7 +86,7 @@ pub(crate) async fn node_with<R: TcpSockets>(
     life: u64,
     change: impl FnOnce(&mut TcpConfig, &mut Hello),
 ) -> Node<R> {
-    let mut config = TcpConfig::new("127.0.0.1:0");
+    let mut config = TcpConfig::new("127.0.0.1:0").insecure_plaintext(); // a test can say its bytes by hand
     // A busy machine is no failure; tests of a timeout set their own.
     (config.dial_timeout, config.handshake_timeout) = (LONG, LONG);
     let mut hello = hello(name, life, &Address::new("unbound").expect("a good address"));
