@@ -68,6 +68,9 @@ pub struct Config {
     pub max_addresses: usize,
     /// At most this many claims wait here, for their barrier, their start or their answer.
     pub max_claims: usize,
+    /// At most this many groups for one name. Nodes that are asked at the same moment may each let it into the last.
+    /// A group may have any number of names.
+    pub max_groups: usize,
     /// At most this many starts for taken-over names are in progress at this arbiter.
     pub max_takeovers: usize,
     /// How long a move may take, from the question to the worker until its copy is ready, before it is called off.
@@ -167,6 +170,7 @@ impl Config {
             max_members: 1024,
             max_addresses: 4096,
             max_claims: 65_536,
+            max_groups: 256,
             max_takeovers: 1024,
             handoff_timeout: Duration::from_secs(30),
             max_moves: 256,
@@ -210,6 +214,7 @@ impl Config {
             ("max_members", self.max_members),
             ("max_addresses", self.max_addresses),
             ("max_claims", self.max_claims),
+            ("max_groups", self.max_groups),
             ("max_takeovers", self.max_takeovers),
             ("max_moves", self.max_moves),
         ] {

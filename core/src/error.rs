@@ -203,6 +203,40 @@ impl fmt::Display for LookupError {
     }
 }
 
+/// Why a name is not in a group, or not out of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// Nothing is registered under the name.
+    NotFound,
+    /// No group is called like this. Said before anything was written.
+    BadGroup(BadText),
+    /// The name is in as many groups as one may be in here (`Config::max_groups`).
+    TooMany {
+        /// How many.
+        max: usize,
+    },
+    /// Too many calls wait already; nothing was done.
+    Busy,
+    /// No other member held it by the deadline; it may still come into effect.
+    Timeout,
+    /// This node is leaving or has left.
+    Leaving,
+}
+
+impl fmt::Display for GroupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("not registered"),
+            Self::BadGroup(fault) => write!(f, "the group's name {fault}"),
+            Self::TooMany { max } => write!(f, "it is in {max} groups already, more are not allowed"),
+            Self::Busy => f.write_str("too many calls wait already"),
+            Self::Timeout => f.write_str("no answer by the deadline"),
+            Self::Leaving => f.write_str("this node is leaving"),
+        }
+    }
+}
+
 /// Why a name has no wanted host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -408,6 +442,7 @@ errors!(
     RegisterError,
     UnregisterError,
     LookupError,
+    GroupError,
     OwnerError,
     DrainError,
     ReadyError,

@@ -100,6 +100,10 @@ text!(
     NodeName, 128
 );
 text!(
+    /// What a group of names is called. Any text: groups are kept apart from names, and none is reserved.
+    Group, 255
+);
+text!(
     /// Which sort of worker a name runs: the key by which a host finds the code to start.
     Kind, 128
 );

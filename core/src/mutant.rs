@@ -120,6 +120,14 @@ mutants! {
     EstrangedLetIn,
     /// What was registered on the side that begins anew is not claimed again.
     NotClaimedAgain,
+    /// Of two words on a name in a group the one counts that arrives last, so that an older join undoes a leave.
+    GroupsByArrival,
+    /// What is levelled of a dead life's log leaves out who is in which group.
+    GroupsNotLevelled,
+    /// A name that ended stays in its groups.
+    GroupsOutliveTheirNames,
+    /// Who joins or leaves a group is answered before another member holds it.
+    GroupsAnsweredBeforeCopy,
 }
 
 impl Config {

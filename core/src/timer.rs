@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use crate::id::{Epoch, Life, Name};
+use crate::id::{CallId, Epoch, Life, Name};
 use crate::time::Instant;
 
 /// Something to look at when its time has come. Whoever is looked at checks whether it still matters.
@@ -34,6 +34,8 @@ pub(crate) enum Timer {
     Retry,
     /// A user's call ends.
     CallDeadline(u64),
+    /// A user's wish about a group ends.
+    GroupDeadline(CallId),
     /// A claim's caller has gone, here at its arbiter; or a start took too long.
     GrantDeadline(Name),
     /// A departing node looks at how far it is.

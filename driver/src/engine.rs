@@ -316,6 +316,8 @@ impl<D: Dialer> Engine<D> {
                 }
             }
             Output::Place { name, placement } => self.shared.router.place(name, placement),
+            Output::JoinGroup { group, name } => self.shared.router.lookup.join(group, name),
+            Output::LeaveGroup { group, name } => self.shared.router.lookup.leave(&group, &name),
             Output::Event(event) => self.tell(event),
             Output::Retire(reason) => return Some(reason),
         }

@@ -40,12 +40,14 @@ pub use events::{Events, News};
 pub use lookup::Located;
 pub use mail::Running;
 pub use memory::{MemoryDialer, MemoryListener, MemoryNetwork, MemoryTransport};
-pub use node::{Found, Node, NodeEnded, Registered, Registering};
+pub use node::{Found, Member, Node, NodeEnded, Registered, Registering};
 pub use runtime::Runtime;
 #[cfg(feature = "sim")]
 pub use sim::SimRuntime;
 pub use skep_core as core;
-pub use skep_core::error::{DrainError, LookupError, OwnerError, ReadyError, RegisterError, UnregisterError};
+pub use skep_core::error::{
+    DrainError, GroupError, LookupError, OwnerError, ReadyError, RegisterError, UnregisterError,
+};
 pub use skep_core::event::Event;
 pub use skep_core::supervisor::{Restart, RestartPolicy};
 pub use start_error::StartError;

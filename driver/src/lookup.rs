@@ -1,10 +1,11 @@
-//! The look-up map: where each name is, as far as this node knows. The one file that knows which map it is.
+//! The look-up map: where each name is and who is in each group, as far as this node knows. The one file that knows
+//! which map it is.
 //!
 //! dashmap with foldhash and a raised shard count: of the maps that were measured (one reader, two readers, readers
 //! beside a writer) it read fastest, and a resize stalls one shard only.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use futures::task::AtomicWaker;
 use skep_core::event::Placement;
-use skep_core::id::{Epoch, Kind, Life, Name};
+use skep_core::id::{Epoch, Group, Kind, Life, Name};
 
 const SHARDS: usize = 256;
 
@@ -86,9 +87,20 @@ pub(crate) enum Known {
     At(Located),
 }
 
-/// Where each name is, and who waits for that to change.
+impl Known {
+    /// Who runs it, if anyone does.
+    pub(crate) fn life(self) -> Option<Life> {
+        match self {
+            Self::Free | Self::Between => None,
+            Self::At(located) => Some(located.life),
+        }
+    }
+}
+
+/// Where each name is, who is in each group, and who waits for that to change.
 pub(crate) struct Lookup {
     places: DashMap<Text, Placement, RandomState>,
+    groups: DashMap<Group, HashSet<Name, RandomState>, RandomState>,
     watched: AtomicUsize,
     watches: Mutex<HashMap<String, Vec<Arc<Signal>>>>,
 }
@@ -110,6 +122,7 @@ impl Lookup {
     pub(crate) fn new() -> Self {
         Self {
             places: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), SHARDS),
+            groups: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), SHARDS),
             watched: AtomicUsize::new(0),
             watches: Mutex::new(HashMap::new()),
         }
@@ -149,8 +162,25 @@ impl Lookup {
         all
     }
 
+    pub(crate) fn join(&self, group: Group, name: Name) {
+        self.groups.entry(group).or_default().insert(name);
+    }
+
+    pub(crate) fn leave(&self, group: &Group, name: &Name) {
+        if let Some(mut names) = self.groups.get_mut(group) {
+            names.remove(name);
+        }
+        self.groups.remove_if(group, |_, names| names.is_empty());
+    }
+
+    /// The names in a group, in no order.
+    pub(crate) fn names_in(&self, group: &str) -> Vec<Name> {
+        self.groups.get(group).map_or_else(Vec::new, |names| names.iter().cloned().collect())
+    }
+
     pub(crate) fn clear(&self) {
         self.places.clear();
+        self.groups.clear();
         self.touch_all();
     }
 
@@ -250,6 +280,20 @@ mod tests {
         assert_eq!(lookup.get("n"), Known::At(located));
         lookup.place(name("n"), None);
         assert_eq!(lookup.get("n"), Known::Free);
+    }
+
+    #[test]
+    fn a_group_without_names_is_forgotten() {
+        let lookup = Lookup::new();
+        let group = Group::new("g").expect("a good name");
+        for text in ["n", "m", "n"] {
+            lookup.join(group.clone(), name(text));
+        }
+        lookup.leave(&group, &name("m"));
+        assert_eq!(lookup.names_in("g"), [name("n")]);
+        lookup.leave(&group, &name("n"));
+        lookup.leave(&group, &name("n"));
+        assert!(lookup.names_in("g").is_empty() && lookup.groups.is_empty());
     }
 
     #[test]

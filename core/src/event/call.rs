@@ -6,8 +6,10 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{DrainError, LookupError, OwnerError, ReadyError, RegisterError, UnregisterError};
-use crate::id::{Address, Epoch, Kind, Life, Name, NodeName, Payload, Role, Slot};
+use crate::error::{
+    DrainError, GroupError, LookupError, OwnerError, ReadyError, RegisterError, UnregisterError,
+};
+use crate::id::{Address, Epoch, Group, Kind, Life, Name, NodeName, Payload, Role, Slot};
 use crate::placement::Place;
 
 /// What a user asks.
@@ -33,6 +35,21 @@ pub enum Request {
     /// Who should run the name, and why. Answer: `Reply::Owner`.
     Owner {
         /// Which.
+        name: Name,
+    },
+    /// Put a registered name into a group. It stays there until it leaves or its registration ends, wherever it
+    /// runs. A worker that runs here and is not registered yet joins when it is. Answer: `Reply::Grouped`.
+    JoinGroup {
+        /// Which group.
+        group: Group,
+        /// Who.
+        name: Name,
+    },
+    /// Take a registered name out of a group, in which it need not be. Answer: `Reply::Grouped`.
+    LeaveGroup {
+        /// Which group.
+        group: Group,
+        /// Who.
         name: Name,
     },
     /// All members that this node knows, sorted by name, then life. Answer: `Reply::Members`.
@@ -76,6 +93,7 @@ pub enum Reply {
     Unregistered(Result<(), UnregisterError>),
     Located(Result<Registration, LookupError>),
     Owner(Result<Ownership, OwnerError>),
+    Grouped(Result<(), GroupError>),
     Members(Vec<MemberView>),
     /// How many members are up.
     Ready(Result<usize, ReadyError>),
@@ -152,6 +170,8 @@ pub enum Status {
 pub struct Counters {
     /// Registered names.
     pub names: u64,
+    /// Places of names in groups, with those left of late that not all members know to be left.
+    pub enrolments: u64,
     /// Members that are not down, itself included.
     pub members: u64,
     /// Links with a member.

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Event, Reply};
 use crate::error::{Refusal, RetireReason};
-use crate::id::{Address, CallId, Epoch, Kind, Life, LinkId, Name, Payload};
+use crate::id::{Address, CallId, Epoch, Group, Kind, Life, LinkId, Name, Payload};
 use crate::wire::Frame;
 
 /// An order to the driver, or news for the user. To be carried out in the order given.
@@ -145,6 +145,20 @@ pub enum Output {
         name: Name,
         /// Where it is; `None` when the name is free.
         placement: Option<Placement>,
+    },
+    /// The group map changes: this name is in that group. Its `Place` comes before.
+    JoinGroup {
+        /// Which group.
+        group: Group,
+        /// Who.
+        name: Name,
+    },
+    /// The group map changes: this name is not in that group any more; perhaps it is no name any more.
+    LeaveGroup {
+        /// Which group.
+        group: Group,
+        /// Who.
+        name: Name,
     },
     /// Send log, call and event subscribers this news.
     Event(Event),

@@ -1,10 +1,11 @@
 //! Which room an input or a message belongs to.
 
-use crate::error::{LookupError, ReadyError, Refusal, RegisterError, UnregisterError};
+use crate::error::{GroupError, LookupError, ReadyError, Refusal, RegisterError, UnregisterError};
 use crate::event::{Input, Output, Reply, Request};
 use crate::id::{CallId, Life, LinkId};
 use crate::machine::Machine;
 use crate::time::Instant;
+use crate::tracker::{GroupWish, Presence};
 use crate::wire::Frame;
 use crate::wire::message::{Message, Wish};
 
@@ -37,6 +38,12 @@ impl Machine {
             }
             Request::Unregister { name } => return self.claim(call, deadline, name, Wish::Unregister),
             Request::Locate { name } => return self.claim(call, deadline, name, Wish::Locate),
+            Request::JoinGroup { group, name } => {
+                return self.wish_group(call, deadline, GroupWish { group, name, presence: Presence::In });
+            }
+            Request::LeaveGroup { group, name } => {
+                return self.wish_group(call, deadline, GroupWish { group, name, presence: Presence::Out });
+            }
             Request::Drain => return self.drain(call, deadline),
             Request::Leave => return self.leave(call, deadline),
             Request::Owner { name } => Reply::Owner(self.ownership(&name)),
@@ -56,6 +63,7 @@ impl Machine {
             sources: sources as u64,
             sources_degraded: degraded as u64,
             names: self.registry.len() as u64,
+            enrolments: self.registry.enrolments() as u64,
             members: self.table.others().count() as u64 + 1,
             links: self.links.len() as u64,
             ..self.counters
@@ -70,6 +78,9 @@ impl Machine {
                     Request::Register { .. } => Reply::Registered(Err(RegisterError::Leaving)),
                     Request::Unregister { .. } => Reply::Unregistered(Err(UnregisterError::Leaving)),
                     Request::Locate { .. } => Reply::Located(Err(LookupError::Leaving)),
+                    Request::JoinGroup { .. } | Request::LeaveGroup { .. } => {
+                        Reply::Grouped(Err(GroupError::Leaving))
+                    }
                     Request::Owner { name } => Reply::Owner(self.ownership(&name)),
                     Request::Members => Reply::Members(self.table.views()),
                     Request::Ready { .. } => Reply::Ready(Err(ReadyError::Leaving)),

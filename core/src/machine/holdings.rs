@@ -16,7 +16,7 @@ impl Machine {
             ("timers", self.timers.len()),
             ("names on the desk", self.desk.len()),
             ("names to look at", self.look.len() + self.vacant.len() + self.conflicts.len()),
-            ("calls", self.callers.len()),
+            ("calls", self.callers.len() + self.groups.len()),
         ]);
         holdings.extend(self.links.holdings());
         holdings.extend(self.detector.holdings());

@@ -23,7 +23,7 @@ use crate::ring::Ring;
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
 use crate::tracker::{
-    Callers, Departure, Desk, Gates, Host, Moves, Registry, Replication, Stability, Surrenders, Told,
+    Callers, Departure, Desk, Gates, Groups, Host, Moves, Registry, Replication, Stability, Surrenders, Told,
 };
 use crate::wire::List;
 
@@ -76,6 +76,7 @@ pub struct Machine {
     pub(crate) moves: Moves,
     pub(crate) surrenders: Surrenders,
     pub(crate) callers: Callers,
+    pub(crate) groups: Groups,
     pub(crate) departure: Departure,
     pub(crate) look: BTreeSet<Name>,
     pub(crate) conflicts: BTreeMap<Name, (Instant, Told)>,
@@ -145,6 +146,7 @@ impl Machine {
             moves: Moves::default(),
             surrenders: Surrenders::default(),
             callers: Callers::default(),
+            groups: Groups::default(),
             departure: Departure::default(),
             look: BTreeSet::new(),
             conflicts: BTreeMap::new(),
@@ -266,6 +268,7 @@ impl Machine {
                     self.on_retry_timer();
                 }
                 Timer::CallDeadline(seq) => self.on_call_deadline(seq),
+                Timer::GroupDeadline(call) => self.on_group_deadline(call),
                 Timer::GrantDeadline(name) => self.on_grant_deadline(&name),
                 Timer::Takeover(name) => self.on_takeover_timer(&name),
                 Timer::Restart(name) => self.on_restart_timer(&name),

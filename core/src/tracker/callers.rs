@@ -222,6 +222,7 @@ impl Machine {
             };
             self.outputs.push_back(Output::Return { call: caller.call, reply });
         }
+        self.fail_group_calls();
         self.fail_departure();
     }
 

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::entry::Entry;
-use crate::id::{Dot, Life, Name};
+use super::item::Key;
+use crate::id::Life;
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 
@@ -17,11 +17,13 @@ impl Machine {
         if self.broken(Mutant::NothingHandedOn) {
             return;
         }
-        let is_mine = |name: &Name| all || self.owns(self.ring.slot_of(name));
-        let written = self.registry.written_by(life).filter(|entry| is_mine(&entry.name));
-        let dots: Vec<Dot> = written.take(AT_ONCE).map(|entry| entry.dot).collect();
-        for dot in dots {
-            self.write_on(dot);
+        let is_mine = |key: &Key| {
+            let name = self.registry.name_of(key);
+            all || name.is_some_and(|name| self.owns(self.ring.slot_of(name)))
+        };
+        let keys: Vec<Key> = self.registry.written_by(life).filter(is_mine).take(AT_ONCE).collect();
+        for key in keys {
+            self.write_on(&key);
         }
     }
 
@@ -29,7 +31,6 @@ impl Machine {
     pub(crate) fn is_spent(&self, life: Life) -> bool {
         let holds =
             self.registry.held_by(Some(life)).next().is_some() && !self.broken(Mutant::HolderForgotten);
-        let wrote: Option<&Entry> = self.registry.written_by(life).next();
-        wrote.is_none() && !holds
+        self.registry.written_by(life).next().is_none() && !holds
     }
 }

@@ -4,15 +4,19 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use crate::id::Dot;
+use super::item::Key;
+use crate::id::{Dot, Group};
 
 /// Positions count from 1; 0 is "nothing".
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     position: u64,
     stable: u64,
-    dots: BTreeMap<u64, Dot>, // by sequence; may reach past `position` where a copy came ahead of a gap
-    swept: u64,               // removals up to here were dropped
+    // By sequence; may reach past `position` where a copy came ahead of a gap. Two maps, since names are many and
+    // groups are few: a group's name beside each dot would double what a name costs.
+    dots: BTreeMap<u64, Dot>,
+    enrolments: BTreeMap<u64, (Dot, Group)>,
+    swept: u64, // removals up to here were dropped
 }
 
 impl Log {
@@ -28,41 +32,57 @@ impl Log {
         self.position = to;
     }
 
-    pub(super) fn insert(&mut self, seq: u64, dot: Dot) {
-        self.dots.insert(seq, dot);
+    pub(super) fn insert(&mut self, seq: u64, key: Key) {
+        match key {
+            Key::Registration(dot) => drop(self.dots.insert(seq, dot)),
+            Key::Enrolment(dot, group) => drop(self.enrolments.insert(seq, (dot, group))),
+        }
     }
 
     pub(super) fn erase(&mut self, seq: u64) {
-        self.dots.remove(&seq);
+        if self.dots.remove(&seq).is_none() {
+            self.enrolments.remove(&seq);
+        }
     }
 
-    /// What is left after `from`, up to the position.
-    pub(super) fn after(&self, from: u64) -> impl Iterator<Item = (u64, Dot)> + '_ {
-        let range = (Bound::Excluded(from), Bound::Included(self.position.max(from)));
-        // An empty range whose ends touch is one that BTreeMap refuses.
-        let all = (self.position > from).then(|| self.dots.range(range));
-        all.into_iter().flatten().map(|(&seq, &dot)| (seq, dot))
+    /// What is left after `from`, up to the position, in order.
+    pub(super) fn after(&self, from: u64) -> impl Iterator<Item = (u64, Key)> + '_ {
+        self.range(from, Bound::Included(self.position.max(from)))
     }
 
     /// All that is left.
-    pub(super) fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
-        self.dots.values().copied()
+    pub(super) fn all(&self) -> impl Iterator<Item = Key> + '_ {
+        self.range(0, Bound::Unbounded).map(|(_, key)| key)
     }
 
     /// What came ahead of a gap.
-    pub(super) fn beyond(&self) -> Vec<Dot> {
-        self.dots.range((Bound::Excluded(self.position), Bound::Unbounded)).map(|(_, &dot)| dot).collect()
+    pub(super) fn beyond(&self) -> Vec<Key> {
+        self.range(self.position, Bound::Unbounded).map(|(_, key)| key).collect()
     }
 
-    /// Notes that all lives have the log up to `stable`; gives the dots that this newly covers.
-    pub(super) fn stabilise(&mut self, stable: u64) -> Vec<Dot> {
+    /// Notes that all lives have the log up to `stable`; gives what this newly covers.
+    pub(super) fn stabilise(&mut self, stable: u64) -> Vec<Key> {
         let stable = stable.min(self.position);
         self.stable = self.stable.max(stable);
-        if self.swept >= self.stable {
-            return Vec::new();
-        }
-        let range = (Bound::Excluded(self.swept), Bound::Included(self.stable));
+        let from = self.swept;
         self.swept = self.stable;
-        self.dots.range(range).map(|(_, &dot)| dot).collect()
+        self.range(from, Bound::Included(self.stable)).map(|(_, key)| key).collect()
+    }
+
+    fn range(&self, from: u64, to: Bound<u64>) -> impl Iterator<Item = (u64, Key)> + '_ {
+        // An empty range whose ends touch is one that BTreeMap refuses.
+        let is_empty = matches!(to, Bound::Included(to) if to <= from);
+        let range = (!is_empty).then_some((Bound::Excluded(from), to));
+        let mut dots = range.map(|range| self.dots.range(range)).into_iter().flatten().peekable();
+        let mut enrolments = range.map(|range| self.enrolments.range(range)).into_iter().flatten().peekable();
+        core::iter::from_fn(move || {
+            let dot = dots.peek().map_or(u64::MAX, |&(&seq, _)| seq);
+            let enrolment = enrolments.peek().map_or(u64::MAX, |&(&seq, _)| seq);
+            if dot <= enrolment {
+                dots.next().map(|(&seq, &dot)| (seq, Key::Registration(dot)))
+            } else {
+                enrolments.next().map(|(&seq, (dot, group))| (seq, Key::Enrolment(*dot, group.clone())))
+            }
+        })
     }
 }

@@ -37,9 +37,10 @@ impl Machine {
             let changed = self.registry.take_changed();
             for (name, before) in changed {
                 let placement = self.registry.winner(&name).and_then(Entry::placement);
-                if placement.is_some() || before == Before::Registered {
+                if placement.is_some() || before != Before::Free {
                     self.outputs.push_back(Output::Place { name: name.clone(), placement });
                 }
+                self.show_groups(&name, before);
                 self.look.insert(name);
             }
             let Some(name) = self.look.pop_first() else {
@@ -59,6 +60,7 @@ impl Machine {
     fn look_at(&mut self, name: &Name) {
         self.look_as_host(name);
         self.look_at_attached(name);
+        self.look_at_joins(name);
         self.look_at_losers(name);
         self.look_as_arbiter(name);
     }

@@ -1,11 +1,14 @@
-//! All registrations that this node knows, by dot, by name, by holder, and by the log that said so.
+//! All registrations that this node knows, by dot, by name, by holder, and by the log that said so; with their groups.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::enrolment::{Enrolment, Presence};
 use super::entry::Entry;
+use super::item::{Item, Key};
 use super::log::Log;
-use crate::id::{Dot, Epoch, Life, Name};
+use super::roster::{Roster, Seat};
+use crate::id::{Dot, Epoch, Group, Life, Name};
 
 /// A replica of the registry.
 #[derive(Debug, Default)]
@@ -13,6 +16,7 @@ pub(crate) struct Registry {
     entries: BTreeMap<Dot, Held>,
     names: BTreeMap<Name, Vec<Dot>>, // the live ones; more than one only after a partition
     holders: BTreeMap<Option<Life>, BTreeSet<Dot>>, // the live ones
+    roster: Roster,
     logs: BTreeMap<Life, Log>,
     early: BTreeSet<Dot>, // removals that all have, of registrations that are still on their way to us
     hash: u128,
@@ -21,10 +25,10 @@ pub(crate) struct Registry {
 }
 
 /// What was known of a name before it changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Before {
     Free,
-    Registered,
+    Registered { groups: Vec<Group> },
 }
 
 /// An entry, and where in which log it stands.
@@ -43,8 +47,13 @@ impl Registry {
 
     /// How much it holds, for `Machine::holdings`.
     #[cfg(feature = "mutants")]
-    pub(crate) fn holdings(&self) -> [(&'static str, usize); 3] {
-        [("records", self.entries.len()), ("logs", self.logs.len()), ("early removals", self.early.len())]
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 4] {
+        [
+            ("records", self.entries.len()),
+            ("places in groups", self.roster.len()),
+            ("logs", self.logs.len()),
+            ("early removals", self.early.len()),
+        ]
     }
 
     /// The highest epoch seen anywhere.
@@ -108,34 +117,87 @@ impl Registry {
         core::mem::take(&mut self.changed)
     }
 
-    /// Takes an entry that stands in a log. Whether it was news. Does not move the log's position.
-    pub(crate) fn apply(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
+    /// Takes an item that stands in a log. Whether it was news. Does not move the log's position.
+    pub(crate) fn apply(&mut self, origin: Life, seq: u64, item: impl Into<Item>) -> bool {
+        match item.into() {
+            Item::Entry(entry) => self.apply_entry(origin, seq, entry),
+            Item::Enrolment(enrolment) => self.enrol(origin, seq, enrolment),
+        }
+    }
+
+    fn apply_entry(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
         self.witness(entry.epoch);
         let dot = entry.dot;
-        let before = if self.names.contains_key(&entry.name) { Before::Registered } else { Before::Free };
-        if let Some(known) = self.entries.get(&dot) {
-            if entry.precedence(origin) <= known.entry.precedence(known.origin) {
-                return false;
-            }
-            let known = self.entries.remove(&dot).expect("it was just found");
+        match self.entries.get(&dot) {
+            Some(known) if entry.precedence(origin) <= known.entry.precedence(known.origin) => return false,
+            None if seq <= self.position(origin) => return false, // held back on its way: it has ended since, and was dropped
+            Some(_) | None => self.note(&entry.name),
+        }
+        if let Some(known) = self.entries.remove(&dot) {
             self.logs.entry(known.origin).or_default().erase(known.seq);
             if known.entry.is_live() {
                 self.unindex(&known.entry);
             }
-        } else if self.log(origin).is_some_and(|log| seq <= log.position()) {
-            return false; // an old copy, held back on its way, of what has ended since and was dropped here
-        } else if !entry.is_live() && self.log(origin).is_some_and(|log| seq <= log.stable()) {
-            return false; // a removal that all lives have acknowledged and we have dropped
         }
         if entry.is_live() {
             // One is what nearly all names ever have, and a vector by itself begins with room for four.
             self.names.entry(entry.name.clone()).or_insert_with(|| Vec::with_capacity(1)).push(dot);
             self.holders.entry(entry.holder()).or_default().insert(dot);
+        } else {
+            self.end_seats(dot);
         }
-        self.changed.entry(entry.name.clone()).or_insert(before);
-        self.logs.entry(origin).or_default().insert(seq, dot);
+        self.logs.entry(origin).or_default().insert(seq, Key::Registration(dot));
         self.entries.insert(dot, Held { entry, origin, seq });
         true
+    }
+
+    /// A removal ends all enrolments of its dot, known ones and those that are still on their way. By the time that
+    /// it is dropped itself, all lives are past the last position at which one can have been written.
+    fn enrol(&mut self, origin: Life, seq: u64, enrolment: Enrolment) -> bool {
+        self.witness(enrolment.stamp);
+        let seat = Seat::new(origin, seq, &enrolment);
+        let Enrolment { dot, group, .. } = enrolment;
+        let registration = self.entries.get(&dot).map(|held| &held.entry);
+        if registration.is_some_and(|entry| !entry.is_live()) {
+            return false;
+        }
+        let name = registration.map(|entry| entry.name.clone());
+        match self.roster.seat(dot, &group).copied() {
+            Some(known) if seat.precedence() <= known.precedence() => return false,
+            Some(known) => self.logs.entry(known.origin).or_default().erase(known.seq),
+            None if seq <= self.position(origin) => return false,
+            None => {}
+        }
+        if let Some(name) = name {
+            self.note(&name);
+        }
+        self.logs.entry(origin).or_default().insert(seq, Key::Enrolment(dot, group.clone()));
+        self.roster.insert(dot, group, seat);
+        true
+    }
+
+    /// Something of this name is about to change: remembers how it was, unless that is remembered already.
+    fn note(&mut self, name: &Name) {
+        if self.changed.contains_key(name) {
+            return;
+        }
+        let before = if self.names.contains_key(name) {
+            Before::Registered { groups: self.groups_of(name) }
+        } else {
+            Before::Free
+        };
+        self.changed.insert(name.clone(), before);
+    }
+
+    /// The groups that a name is in, in order.
+    pub(crate) fn groups_of(&self, name: &Name) -> Vec<Group> {
+        let groups = self.winner(name).into_iter().flat_map(|entry| self.roster.groups(entry.dot));
+        groups.cloned().collect()
+    }
+
+    /// How many places in groups are kept, ends included.
+    pub(crate) fn enrolments(&self) -> usize {
+        self.roster.len()
     }
 
     fn unindex(&mut self, entry: &Entry) {
@@ -155,26 +217,36 @@ impl Registry {
         !self.changed.is_empty()
     }
 
-    /// The dots that stand in a log past its position: copies that came ahead of a gap.
-    pub(crate) fn beyond(&self, origin: Life) -> Vec<Dot> {
+    /// What stands in a log past its position: copies that came ahead of a gap.
+    pub(crate) fn beyond(&self, origin: Life) -> Vec<Key> {
         self.logs.get(&origin).map_or_else(Vec::new, Log::beyond)
     }
 
     /// What stands in this life's log.
-    pub(crate) fn written_by(&self, origin: Life) -> impl Iterator<Item = &Entry> {
-        self.logs.get(&origin).into_iter().flat_map(Log::dots).map(|dot| &self.entries[&dot].entry)
+    pub(crate) fn written_by(&self, origin: Life) -> impl Iterator<Item = Key> {
+        self.logs.get(&origin).into_iter().flat_map(Log::all)
     }
 
-    /// Drops the log of a life of which nothing stands there any more.
+    /// The name that something in a log is about, if the registration is known.
+    pub(crate) fn name_of(&self, key: &Key) -> Option<&Name> {
+        self.entry(key.dot()).map(|entry| &entry.name)
+    }
+
+    /// Drops the log of a life of which nothing stands there any more, and what is said of registrations that it
+    /// made and nobody knows.
     pub(crate) fn forget(&mut self, life: Life) {
         if let Some(log) = self.logs.remove(&life) {
-            debug_assert_eq!(log.dots().count(), 0, "what a life wrote goes on in another log first");
+            debug_assert_eq!(log.all().count(), 0, "what a life wrote goes on in another log first");
             self.hash ^= position_hash(life, log.position());
         }
         let its = Dot { life, seq: 0 }..=Dot { life, seq: u64::MAX };
-        for dot in self.early.range(its).copied().collect::<Vec<_>>() {
+        for dot in self.early.range(its.clone()).copied().collect::<Vec<_>>() {
             self.early.remove(&dot); // nothing of that log is taken from now on
             self.drop_removal(dot);
+        }
+        let orphans = self.roster.dots(its).filter(|dot| !self.entries.contains_key(dot));
+        for dot in orphans.collect::<Vec<_>>() {
+            self.end_seats(dot);
         }
     }
 
@@ -209,12 +281,28 @@ impl Registry {
         let Some(log) = self.logs.get_mut(&origin) else {
             return;
         };
-        for dot in log.stabilise(stable) {
-            if self.position(dot.life) < dot.seq && is_listed(dot.life) {
-                self.early.insert(dot); // the registration itself is still on its way to us
-            } else {
-                self.drop_removal(dot);
+        for key in log.stabilise(stable) {
+            match key {
+                Key::Registration(dot) if self.position(dot.life) < dot.seq && is_listed(dot.life) => {
+                    self.early.insert(dot); // the registration itself is still on its way to us
+                }
+                Key::Registration(dot) => self.drop_removal(dot),
+                Key::Enrolment(dot, group) => self.drop_seat(dot, &group),
             }
+        }
+    }
+
+    /// Forgets all that is said of a registration in groups.
+    fn end_seats(&mut self, dot: Dot) {
+        for (origin, seq) in self.roster.end(dot) {
+            self.logs.entry(origin).or_default().erase(seq);
+        }
+    }
+
+    fn drop_seat(&mut self, dot: Dot, group: &Group) {
+        if let Some(&seat) = self.roster.seat(dot, group).filter(|seat| seat.presence == Presence::Out) {
+            self.roster.remove(dot, group);
+            self.logs.entry(seat.origin).or_default().erase(seat.seq);
         }
     }
 
@@ -235,29 +323,34 @@ impl Registry {
         logs.map(|(&origin, log)| (origin, log.position())).collect()
     }
 
-    /// What is left of a log after `from`: at most `max` entries, about `bytes` bytes, and the position
+    /// What is left of a log after `from`: at most `max` items, about `bytes` bytes, and the position
     /// that having them means.
-    pub(crate) fn chunk(
-        &self,
-        origin: Life,
-        from: u64,
-        max: usize,
-        bytes: usize,
-    ) -> (u64, Vec<(u64, Entry)>) {
+    pub(crate) fn chunk(&self, origin: Life, from: u64, max: usize, bytes: usize) -> (u64, Vec<(u64, Item)>) {
         let Some(log) = self.logs.get(&origin) else {
             return (from, Vec::new());
         };
-        let mut entries = Vec::new();
+        let mut items = Vec::new();
         let mut size = 0;
-        for (seq, dot) in log.after(from) {
-            if entries.len() == max || size > bytes {
-                return (entries.last().map_or(from, |(seq, _)| *seq), entries);
+        for (seq, key) in log.after(from) {
+            if items.len() == max || size > bytes {
+                return (items.last().map_or(from, |(seq, _)| *seq), items);
             }
-            let entry = self.entries[&dot].entry.clone();
-            size += entry.size();
-            entries.push((seq, entry));
+            let item = self.item(&key).expect("what stands in a log is kept");
+            size += item.size();
+            items.push((seq, item));
         }
-        (log.position().max(from), entries)
+        (log.position().max(from), items)
+    }
+
+    /// What stands in a log under this key.
+    pub(crate) fn item(&self, key: &Key) -> Option<Item> {
+        match key {
+            Key::Registration(dot) => self.entry(*dot).cloned().map(Item::Entry),
+            Key::Enrolment(dot, group) => {
+                let &Seat { stamp, presence, handed_on, .. } = self.roster.seat(*dot, group)?;
+                Some(Enrolment { dot: *dot, group: group.clone(), stamp, presence, handed_on }.into())
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::entry::Entry;
+use super::item::{Item, Key};
 use crate::event::Status;
 use crate::id::{Dot, Epoch, Life, LinkId};
 use crate::machine::Machine;
@@ -11,7 +12,7 @@ use crate::mutant::Mutant;
 use crate::wire::List;
 use crate::wire::message::{Acked, Delta, Digest, MAX_DELTA, Positions, Pull};
 
-/// At most about this many bytes of entries in one delta.
+/// At most about this many bytes of items in one delta.
 const DELTA_BYTES: usize = 48 << 10;
 
 /// At most this many sequence numbers of our log are on their way to one peer.
@@ -38,9 +39,9 @@ impl Machine {
     }
 
     /// Writes to our own log. Its position there.
-    pub(crate) fn write(&mut self, entry: Entry) -> u64 {
+    pub(crate) fn write(&mut self, item: impl Into<Item>) -> u64 {
         let seq = self.registry.position(self.me) + 1;
-        let news = self.registry.apply(self.me, seq, entry);
+        let news = self.registry.apply(self.me, seq, item);
         debug_assert!(news, "we write nothing that is old news to ourselves");
         self.registry.advance(self.me, seq);
         seq
@@ -79,9 +80,9 @@ impl Machine {
     }
 
     fn delta(&self, origin: Life, from: u64) -> Delta {
-        let (to, entries) = self.registry.chunk(origin, from, MAX_DELTA, DELTA_BYTES);
+        let (to, items) = self.registry.chunk(origin, from, MAX_DELTA, DELTA_BYTES);
         let (head, stable) = (self.registry.position(origin), self.stable(origin));
-        Delta { origin, from, to, head, stable, entries: List(entries) }
+        Delta { origin, from, to, head, stable, items: List(items) }
     }
 
     /// How far a log is stable, as its writer said.
@@ -97,18 +98,17 @@ impl Machine {
         let Some(life) = self.links.get(id).map(|link| link.peer.life) else {
             return;
         };
-        let Delta { origin, from, to, head, stable, entries } = delta;
+        let Delta { origin, from, to, head, stable, items } = delta;
         if origin == self.me || self.table.of(origin).is_none() {
             return; // nobody teaches us our own log, and a life's record comes before its log
         }
         let mut drop_one = self.broken(Mutant::DeltaDropped) && self.random.next().is_multiple_of(4);
-        for (seq, entry) in entries {
-            let is_news = entry.is_live() || self.registry.entry(entry.dot).is_some();
-            if !is_news && self.broken(Mutant::RemovalForgotten) {
+        for (seq, item) in items {
+            if self.is_overlooked(&item, origin) {
                 continue;
             }
             if !core::mem::take(&mut drop_one) {
-                self.take_in(origin, seq, entry);
+                self.take_in(origin, seq, item);
             }
         }
         let have = self.registry.position(origin);
@@ -134,6 +134,17 @@ impl Machine {
             theirs.insert(origin, head); // what it really has, should it have less than it said
         }
         self.pull_again = true;
+    }
+
+    /// Of a rule that is turned off.
+    fn is_overlooked(&self, item: &Item, origin: Life) -> bool {
+        match item {
+            Item::Entry(entry) => {
+                let is_news = entry.is_live() || self.registry.entry(entry.dot).is_some();
+                !is_news && self.broken(Mutant::RemovalForgotten)
+            }
+            Item::Enrolment(_) => self.broken(Mutant::GroupsNotLevelled) && !self.table.is_live(origin),
+        }
     }
 
     pub(crate) fn on_acked(&mut self, id: LinkId, position: u64) {
@@ -220,21 +231,22 @@ impl Machine {
     /// Copies of a dead life's records that came ahead of a gap which nobody can fill: they go on in our own log,
     /// unchanged, so that all get them.
     pub(crate) fn adopt_orphans(&mut self, origin: Life) {
-        for dot in self.registry.beyond(origin) {
-            self.write_on(dot);
+        for key in self.registry.beyond(origin) {
+            self.write_on(&key);
         }
     }
 
-    /// Writes what is known of a registration to our own log, as it is.
-    pub(super) fn write_on(&mut self, dot: Dot) {
-        if let Some(copy) = self.registry.entry(dot).and_then(Entry::handed_on) {
+    /// Writes what is known of something to our own log, as it is.
+    pub(super) fn write_on(&mut self, key: &Key) {
+        if let Some(copy) = self.registry.item(key).and_then(|item| item.handed_on()) {
             self.write(copy);
         }
     }
 
-    /// Answers those whose registration or removal another member holds by now, or where there is no other.
+    /// Answers those whose registration, removal or place in a group another member holds by now, or where there is
+    /// no other.
     pub(crate) fn pay_owed(&mut self) {
-        if !self.replication.owes_any() {
+        if !self.replication.owes_any() && !self.groups.owes_any() {
             return;
         }
         let others: BTreeSet<Life> =
@@ -243,6 +255,7 @@ impl Machine {
         for (client, verdict) in self.replication.take_due(held) {
             self.answer(client, verdict);
         }
+        self.pay_groups(held);
     }
 
     /// A copy that came inside an answer. A removal is kept even of what is unknown here: this may be the only copy
@@ -257,10 +270,11 @@ impl Machine {
         }
     }
 
-    /// Takes an entry of another life's log, unless no honest life can have written it: of a registration that
-    /// comes later in the same log, or that we ourselves have yet to make.
-    fn take_in(&mut self, origin: Life, seq: u64, entry: Entry) {
-        let Dot { life, seq: first } = entry.dot;
+    /// Takes an item of another life's log, unless no honest life can have written it: of a registration that comes
+    /// later in the same log, or that we ourselves have yet to make.
+    fn take_in(&mut self, origin: Life, seq: u64, item: impl Into<Item>) {
+        let mut item = item.into();
+        let Dot { life, seq: first } = item.dot();
         let impossible = first == 0
             || (life == origin && first > seq)
             || (life == self.me && first > self.registry.position(self.me));
@@ -268,6 +282,11 @@ impl Machine {
             self.counters.malformed_frames += 1;
             return;
         }
-        self.registry.apply(origin, seq, entry);
+        if let Item::Enrolment(enrolment) = &mut item
+            && self.broken(Mutant::GroupsByArrival)
+        {
+            enrolment.stamp = self.next_epoch();
+        }
+        self.registry.apply(origin, seq, item);
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Life, Name, Reason};
 use crate::membership::{Ended, Record};
-use crate::tracker::Entry;
+use crate::tracker::{Entry, Item};
 
 /// The most member records in one message.
 pub(crate) const MAX_RECORDS: usize = 4096;
@@ -97,7 +97,7 @@ messages! {
     0x0021 Pull { origin: Life, from: u64 }
     /// What is left of a log's records after `from`, up to and with `to`. `head` is the sender's position
     /// there; up to `stable` all lives have it, so that removals may be dropped.
-    0x0022 Delta { origin: Life, from: u64, to: u64, head: u64, stable: u64, entries: List<(u64, Entry), MAX_DELTA> }
+    0x0022 Delta { origin: Life, from: u64, to: u64, head: u64, stable: u64, items: List<(u64, Item), MAX_DELTA> }
     /// "I have the log of yours up to here without a gap."
     0x0023 Acked { position: u64 }
     /// "I gained slots. Is your ring mine?"

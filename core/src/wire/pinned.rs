@@ -9,10 +9,12 @@ use super::list::List;
 use super::message::*;
 use crate::error::{Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
-use crate::id::{Address, ClaimId, Dot, Epoch, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role};
+use crate::id::{
+    Address, ClaimId, Dot, Epoch, Group, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role,
+};
 use crate::membership::{Announced, Ended, Health, Record};
 use crate::placement::Place;
-use crate::tracker::{Entry, State};
+use crate::tracker::{Enrolment, Entry, Item, Presence, State};
 
 fn name() -> Name {
     Name::new("n").expect("a good name")
@@ -48,6 +50,17 @@ fn record() -> Record {
 
 fn entry(state: State) -> Entry {
     Entry { dot: dot(), name: name(), epoch: Epoch(5), state, handed_on: 1 }
+}
+
+fn enrolment(presence: Presence) -> Item {
+    Enrolment {
+        dot: dot(),
+        group: Group::new("g").expect("a good name"),
+        stamp: Epoch(6),
+        presence,
+        handed_on: 1,
+    }
+    .into()
 }
 
 fn live() -> Entry {
@@ -91,7 +104,12 @@ fn messages() -> Vec<(Message, &'static str)> {
         to: 9,
         head: 10,
         stable: 1,
-        entries: List(vec![(7, live()), (8, entry(State::Removed))]),
+        items: List(vec![
+            (7, live().into()),
+            (8, entry(State::Removed).into()),
+            (9, enrolment(Presence::In)),
+            (10, enrolment(Presence::Out)),
+        ]),
     };
     vec![
         (
@@ -124,7 +142,11 @@ fn messages() -> Vec<(Message, &'static str)> {
         (Pull { origin: Life(300), from: 4 }.into(), "0021 ac0204"),
         (
             delta.into(),
-            "0022 ac0201090a010207ac0207016e050001ac02ac020200016b0201020101720108ac0207016e050101",
+            "0022 ac0201090a0104\
+             0700ac0207016e050001ac02ac020200016b02010201017201\
+             0800ac0207016e050101\
+             0901ac02070167060001\
+             0a01ac02070167060101",
         ),
         (Acked { position: 9 }.into(), "0023 09"),
         (Barrier { generation: 4, ring_hash: 5 }.into(), "0030 0405"),

@@ -1,6 +1,6 @@
 //! Memory returns to where it was: once all that ended is forgotten, a machine holds what lives, and nothing more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::world::{FORGET_LATE, ProcessId, Violation, World};
@@ -57,6 +57,7 @@ impl World {
             ("gates", 0),
             ("questions about the ring", members),
             ("records", places.len()),
+            ("places in groups", self[process].groups.values().map(BTreeSet::len).sum()),
             ("logs", members),
             ("early removals", 0),
             ("readers", members),

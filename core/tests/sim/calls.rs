@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skep_core::event::{Reply, Request, WorkerSpec};
-use skep_core::id::{CallId, Epoch, Kind, Name, Payload, Role};
+use skep_core::id::{CallId, Epoch, Group, Kind, Name, Payload, Role};
 use skep_core::placement::Place;
 use skep_core::{Input, Instant};
 
@@ -92,12 +92,22 @@ impl World {
         let survivors: Vec<ProcessId> = self.all_running();
         let others = survivors.iter().any(|&other| settled(self[other].formed) && !self[other].is_leaving);
         let (processes, promised) = (&self.processes, &self.promised);
-        let forgiven = self.oracle.node_ended(now, process, others, |name: &Name, epoch: Epoch| {
-            promised.contains(name)
-                || survivors.iter().any(|&other| {
-                    processes[other.0].places.get(name).is_some_and(|placement| placement.epoch >= epoch)
+        let forgiven = self.oracle.node_ended(
+            now,
+            process,
+            others,
+            |name: &Name, epoch: Epoch| {
+                promised.contains(name)
+                    || survivors.iter().any(|&other| {
+                        processes[other.0].places.get(name).is_some_and(|placement| placement.epoch >= epoch)
+                    })
+            },
+            |group: &Group, name: &Name| {
+                survivors.iter().any(|&other| {
+                    processes[other.0].groups.get(group).is_some_and(|names| names.contains(name))
                 })
-        });
+            },
+        );
         if !forgiven.is_empty() {
             self.note(&"oracle", format_args!("does not know any more of {forgiven:?}"));
         }

@@ -36,6 +36,7 @@ impl World {
             disturbed: None,
             standstill: Standstill::default(),
             places: BTreeMap::new(),
+            groups: BTreeMap::new(),
             workers: BTreeMap::new(),
             dials: BTreeSet::new(),
             closed: BTreeSet::new(),

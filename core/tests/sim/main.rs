@@ -15,6 +15,7 @@ mod calls;
 mod decode;
 mod dials;
 mod faults;
+mod groups;
 mod handoffs;
 mod hosts;
 mod lives;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skep_core::error::RetireReason;
 use skep_core::event::Placement;
-use skep_core::id::{Address, CallId, Epoch, Life, LinkId, Name, NodeName};
+use skep_core::id::{Address, CallId, Epoch, Group, Life, LinkId, Name, NodeName};
 use skep_core::wire::Hello;
 use skep_core::{Event, Input, Instant, Machine, Output};
 
@@ -32,6 +32,8 @@ pub struct Process {
     pub standstill: Standstill,
     /// What it last said of each name.
     pub places: BTreeMap<Name, Placement>,
+    /// Who is in each group, as it last said.
+    pub groups: BTreeMap<Group, BTreeSet<Name>>,
     pub workers: BTreeMap<(Name, Epoch), Worker>,
     /// Addresses that it dials.
     pub dials: BTreeSet<Address>,
@@ -250,6 +252,8 @@ impl World {
                 self.assassinate(process, &reply);
             }
             Output::Place { name, placement } => self.on_place(process, name, placement),
+            Output::JoinGroup { group, name } => self.on_join(process, group, name),
+            Output::LeaveGroup { group, name } => self.on_leave(process, &group, &name),
             Output::Event(event) => self.on_event(process, &event),
             Output::Retire(reason) => self.on_retire(process, reason),
         }

@@ -106,6 +106,8 @@ impl World {
             });
             self.oracle.learn(self.now, &name, truth);
         }
+        let groups = self[first].groups.clone();
+        self.oracle.learn_seats(self.now, &groups);
     }
 
     fn process_of(&self, life: Option<Life>) -> Option<ProcessId> {
@@ -132,6 +134,9 @@ impl World {
             return Ok(Some(problem));
         }
         if let Some(problem) = self.different_registries(&running) {
+            return Ok(Some(problem));
+        }
+        if let Some(problem) = self.different_groups(&running) {
             return Ok(Some(problem));
         }
         let Some(&first) = running.first() else { return Ok(None) };

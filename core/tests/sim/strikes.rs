@@ -133,7 +133,7 @@ impl World {
             Reply::Registered(Ok(registration)) => {
                 self.all_running().into_iter().find(|&other| self[other].life == registration.life)
             }
-            Reply::Unregistered(Ok(())) => None,
+            Reply::Unregistered(Ok(())) | Reply::Grouped(Ok(())) => None,
             _ => return,
         };
         if !std::mem::take(&mut self.crash_at_answer) {

@@ -10,6 +10,7 @@ use skep_core::mutant::Mutant;
 
 use crate::calls::{managed, name};
 use crate::faults::{Fault, kind, role};
+use crate::groups::group;
 use crate::random::Random;
 use crate::world::{FORGET_LATE, Happening, ProcessId, Settings, SiteId, Violation, World};
 
@@ -24,6 +25,8 @@ pub struct Plan {
     pub call_every: Option<Duration>,
     /// How many names are in use.
     pub names: usize,
+    /// How many groups names are put into; in most runs none.
+    pub groups: usize,
     /// How many nodes in a hundred have the kind that not all have.
     pub rare_percent: usize,
     /// What kinds of workers they have.
@@ -57,6 +60,9 @@ pub struct Planned {
     pub may_attach: bool,
     pub may_remove: bool,
 }
+
+/// One seed in so many has groups: the others stay the runs that they were before there were any.
+const GROUPS_EVERY: u64 = 4;
 
 /// What a run came to.
 pub struct Outcome {
@@ -147,6 +153,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
         strike_every,
         call_every: Some(random.between(millis(3), millis(if is_hot { 6 } else { 120 }))),
         names: if is_hot { 1 + random.below(4) } else { 3 + random.below(28) },
+        groups: if seed.is_multiple_of(GROUPS_EVERY) { 1 + (seed / GROUPS_EVERY % 3) as usize } else { 0 },
         rare_percent: [10, 30, 70][random.below(3)],
         kinds,
         offers,
@@ -242,6 +249,9 @@ impl World {
             self.dead_addresses.push(address);
         }
         self.after(Duration::from_millis(1), Happening::UserCall);
+        if self.plan.groups > 0 {
+            self.after(Duration::from_millis(1), Happening::GroupCall);
+        }
         let first = self.random.between(Duration::ZERO, self.plan.strike_every.1);
         self.after(first, Happening::Strike);
         if self.settings.spaced {
@@ -336,6 +346,9 @@ impl World {
                 self.must(process, unregister, |reply| matches!(reply, Reply::Unregistered(Ok(()))))?;
                 self.must(other, locate, |reply| matches!(reply, Reply::Located(Err(_))))?;
             }
+            if self.plan.groups > 0 {
+                self.join_or_leave(process, &known)?;
+            }
             self.remove_and_look(process, &mut known)?;
             let index = self.random.below(known.len());
             if let Some(old) = known.get(index)
@@ -346,6 +359,23 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// A name that survived the trouble joins, or leaves, and that is so at once on the node that was asked.
+    fn join_or_leave(&mut self, process: ProcessId, known: &[Name]) -> Result<(), Violation> {
+        let index = self.random.below(known.len().max(1));
+        let Some(name) = known.get(index).cloned() else { return Ok(()) };
+        let (group, is_in) = (group("group-0"), self.random.percent(50));
+        let request = if is_in {
+            Request::JoinGroup { group: group.clone(), name: name.clone() }
+        } else {
+            Request::LeaveGroup { group: group.clone(), name: name.clone() }
+        };
+        self.must(process, request, |reply| *reply == Reply::Grouped(Ok(())))?;
+        if self[process].groups.get(&group).is_some_and(|names| names.contains(&name)) != is_in {
+            self.violate(format!("{} does not know at once what {name} did in {group}", self[process]));
+        }
+        self.verdict()
     }
 
     /// A name that survived the trouble is removed, for good.

@@ -87,6 +87,8 @@ pub enum Happening {
     Strike,
     /// The next call of a random run.
     UserCall,
+    /// The next call about a group.
+    GroupCall,
 }
 
 /// How a fault ends.
@@ -349,6 +351,7 @@ impl World {
             Happening::Compare => self.compare_registries(),
             Happening::Strike => self.strike(),
             Happening::UserCall => self.user_call(),
+            Happening::GroupCall => self.group_call(),
         }
     }
 

@@ -27,7 +27,7 @@ impl Node {
     ) -> Result<M::Reply, CallError> {
         let (name, deadline) = (name.as_ref(), self.shared.platform.now() + timeout);
         if self.shared.router.lookup.get(name) == Known::Free {
-            self.find(name, deadline).await?;
+            self.find(name, deadline).await.map_err(not_found)?;
         }
         self.shared.router.call(name, message, deadline).await
     }
@@ -41,15 +41,19 @@ impl Node {
     }
 
     /// Until this node knows a name that its arbiter knows.
-    async fn find(&self, name: &str, deadline: Instant) -> Result<(), CallError> {
+    pub(super) async fn find(&self, name: &str, deadline: Instant) -> Result<(), LookupError> {
         let left = deadline.since(self.shared.platform.now());
-        self.whereis_consistent(name, left).await.map_err(|error| match error {
-            LookupError::Busy => CallError::Overloaded,
-            LookupError::Timeout => CallError::Timeout { handled: Handled::No },
-            LookupError::Leaving => CallError::Ended,
-            _ => CallError::NotFound,
-        })?;
+        self.whereis_consistent(name, left).await?;
         let known = self.shared.router.lookup.known(name);
-        self.shared.platform.by(deadline, known).await.ok_or(CallError::Timeout { handled: Handled::No })
+        self.shared.platform.by(deadline, known).await.ok_or(LookupError::Timeout)
+    }
+}
+
+fn not_found(error: LookupError) -> CallError {
+    match error {
+        LookupError::Busy => CallError::Overloaded,
+        LookupError::Timeout => CallError::Timeout { handled: Handled::No },
+        LookupError::Leaving => CallError::Ended,
+        _ => CallError::NotFound,
     }
 }

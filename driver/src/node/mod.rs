@@ -1,6 +1,7 @@
 //! What a user holds of a node: ask, register, call, listen, leave.
 
 mod calling;
+mod grouping;
 mod looking;
 mod registering;
 mod registering_many;
@@ -19,6 +20,7 @@ use crate::events::Events;
 use crate::mail::Mail;
 use crate::status::Ending;
 
+pub use grouping::Member;
 pub use looking::Registered;
 pub use registering::{Found, Registering};
 pub(crate) use shared::Shared;

@@ -99,7 +99,7 @@ fn a_copy_that_comes_after_its_writer_died_is_shared_again() {
     let entry = entry(Dot { life: C, seq: 3 }, &theirs, 5, B);
     letters.tell(ClaimReply { id, verdict: Verdict::Registered { origin: C, seq: 3, entry } });
     let shared = letters.said.iter().any(
-        |message| matches!(message, Message::Delta(delta) if delta.origin == A && delta.entries.len() == 1),
+        |message| matches!(message, Message::Delta(delta) if delta.origin == A && delta.items.len() == 1),
     );
     assert!(shared, "the only copy stays where it is");
 }

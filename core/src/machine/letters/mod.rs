@@ -203,7 +203,8 @@ fn entry(dot: Dot, name: &Name, epoch: u64, holder: Life) -> Entry {
 }
 
 fn delta(origin: Life, to: u64, entries: impl IntoIterator<Item = (u64, Entry)>) -> Delta {
-    Delta { origin, from: 0, to, head: to, stable: 0, entries: List(entries.into_iter().collect()) }
+    let items = entries.into_iter().map(|(seq, entry)| (seq, entry.into())).collect();
+    Delta { origin, from: 0, to, head: to, stable: 0, items: List(items) }
 }
 
 const B1: Dot = Dot { life: B, seq: 1 };

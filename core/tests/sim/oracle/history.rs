@@ -211,6 +211,13 @@ impl History {
             && !self.may_be_registered_since(from)
     }
 
+    /// Whether it stood all the time, and nobody can have registered it a second time meanwhile.
+    pub(super) fn is_one_registration_since(&self, from: Instant) -> bool {
+        self.is_registered_throughout(from)
+            && !self.may_be_removed_since(from, false)
+            && !self.may_be_registered_since(from)
+    }
+
     fn is_registered_throughout(&self, from: Instant) -> bool {
         matches!(self.belief, Belief::Registered { since, .. } if since <= from)
             && !self.may_be_removed_since(from, true)

@@ -14,19 +14,21 @@
 
 mod copies;
 mod history;
+mod seats;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use skep_core::Instant;
 use skep_core::event::{Reply, Request, WorkerSpec};
-use skep_core::id::{CallId, Epoch, Name};
+use skep_core::id::{CallId, Epoch, Group, Name};
 use skep_core::placement::Place;
 
 use crate::world::ProcessId;
 
 pub use copies::{Copies, Handed};
 pub use history::{Belief, History};
+pub use seats::Seat;
 
 /// After this time without trouble every member knows what the others know.
 pub const QUIET: Duration = Duration::from_secs(4);
@@ -39,6 +41,7 @@ pub struct Oracle {
     pub names: BTreeMap<Name, History>,
     /// Where each name may run, as its last caller said.
     places: BTreeMap<Name, Place>,
+    seats: BTreeMap<(Group, Name), Seat>,
     calls: BTreeMap<CallId, Asked>,
     /// Answers that a scenario wants to read.
     pub replies: BTreeMap<CallId, Reply>,
@@ -65,6 +68,15 @@ struct Asked {
     answer: Answer,
 }
 
+/// The seat in a group that a request is about, and whether it is to be taken.
+fn seat(request: &Request) -> Option<(&Group, &Name, bool)> {
+    match request {
+        Request::JoinGroup { group, name } => Some((group, name, true)),
+        Request::LeaveGroup { group, name } => Some((group, name, false)),
+        _ => None,
+    }
+}
+
 /// The name that a request may register or remove.
 fn subject(request: &Request) -> Option<&Name> {
     match request {
@@ -72,9 +84,13 @@ fn subject(request: &Request) -> Option<&Name> {
         | Request::Unregister { name }
         | Request::Locate { name }
         | Request::Owner { name } => Some(name),
-        Request::Members | Request::Ready { .. } | Request::Counters | Request::Drain | Request::Leave => {
-            None
-        }
+        Request::JoinGroup { .. }
+        | Request::LeaveGroup { .. }
+        | Request::Members
+        | Request::Ready { .. }
+        | Request::Counters
+        | Request::Drain
+        | Request::Leave => None,
     }
 }
 
@@ -85,6 +101,7 @@ impl Oracle {
             copies: Copies::default(),
             names: BTreeMap::new(),
             places: BTreeMap::new(),
+            seats: BTreeMap::new(),
             calls: BTreeMap::new(),
             replies: BTreeMap::new(),
             disturbed: Instant::ZERO,
@@ -167,6 +184,9 @@ impl Oracle {
                 _ => {}
             }
         }
+        if let Some((group, name, _)) = seat(request) {
+            self.seats.entry((group.clone(), name.clone())).or_default().asked(call);
+        }
         self.calls.insert(call, Asked { process, since: now, request: request.clone(), answer });
     }
 
@@ -178,6 +198,10 @@ impl Oracle {
     /// The node of the caller crashed: the call may have its effect, or not.
     pub fn lost_caller(&mut self, now: Instant, call: CallId) {
         let Some(asked) = self.calls.remove(&call) else { return };
+        if let Some((group, name, _)) = seat(&asked.request) {
+            let seat = self.seats.entry((group.clone(), name.clone())).or_default();
+            seat.unclear(now, asked.process, call);
+        }
         let Some(name) = subject(&asked.request) else { return };
         let history = self.names.entry(name.clone()).or_default();
         match &asked.request {
@@ -195,6 +219,16 @@ impl Oracle {
         let asked = self.calls.remove(&call).ok_or_else(|| format!("answers call {} twice", call.0))?;
         if asked.answer == Answer::Kept {
             self.replies.insert(call, reply.clone());
+        }
+        if let (Some((group, name, is_in)), Reply::Grouped(result)) = (seat(&asked.request), reply) {
+            match result {
+                Ok(()) => self.seated(now, call, &asked, (group, name), is_in),
+                Err(_) => {
+                    let seat = self.seats.entry((group.clone(), name.clone())).or_default();
+                    seat.unclear(now, asked.process, call);
+                }
+            }
+            return Ok(());
         }
         let whole = self.was_whole_since(asked.since);
         let history = subject(&asked.request).map(|name| (name, self.names.entry(name.clone()).or_default()));
@@ -227,13 +261,14 @@ impl Oracle {
     }
 
     /// A node ended. `survivors` says of a name whether a node that lives knows that start of it or a later one;
-    /// `others` whether a member was there to keep a copy.
+    /// `knows` whether one has the name in the group; `others` whether a member was there to keep a copy.
     pub fn node_ended(
         &mut self,
         now: Instant,
         process: ProcessId,
         others: bool,
         survives: impl Fn(&Name, Epoch) -> bool,
+        knows: impl Fn(&Group, &Name) -> bool,
     ) -> Vec<Name> {
         let quiet_before = self.was_whole_since(now) && now.since(self.disturbed) >= QUIET;
         let disturbed = self.disturbed;
@@ -241,6 +276,7 @@ impl Oracle {
             let settled = since < disturbed || since.since(disturbed) >= QUIET || now.since(since) >= QUIET;
             others && quiet_before && settled
         };
+        self.forget_seats(is_promised, knows);
         let mut forgiven = Vec::new();
         for (name, history) in &mut self.names {
             let keep = match &history.belief {

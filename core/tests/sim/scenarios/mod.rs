@@ -5,6 +5,7 @@ mod detection;
 mod discovery;
 mod forgetting;
 mod formation;
+mod groups;
 mod leaving;
 mod moves;
 mod placement;
@@ -60,6 +61,14 @@ scenarios! {
     formation::a_node_that_returns_under_its_old_name_is_someone_new,
     formation::a_second_live_node_of_one_name_is_refused_and_the_first_not_disturbed,
     formation::all_restart_at_once_and_form_again,
+    groups::a_name_stays_in_its_groups_when_it_moves_and_leaves_them_when_it_ends,
+    groups::a_group_may_be_called_as_anything_else_is,
+    groups::joins_cost_the_same_in_a_group_of_any_size,
+    groups::an_acknowledged_place_survives_the_kill_of_any_node_at_the_moment_of_its_acknowledgement,
+    groups::both_sides_of_a_cut_settle_on_the_later_word,
+    groups::what_joined_and_left_is_forgotten,
+    groups::a_worker_that_asks_before_it_is_registered_joins_when_it_is,
+    groups::a_name_is_in_so_many_groups_and_no_more,
     leaving::a_node_that_drains_hands_all_its_names_to_others,
     leaving::a_node_that_leaves_loses_nothing_and_is_counted_as_left,
     leaving::rolling_restarts_lose_no_name,

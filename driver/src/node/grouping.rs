@@ -1,0 +1,104 @@
+//! Names in groups: who joins, who leaves, who is there.
+
+use std::time::Duration;
+
+use skep_core::error::{GroupError, LookupError};
+use skep_core::event::{Reply, Request};
+use skep_core::id::{Group, Name, NodeName};
+
+use super::Node;
+use crate::lookup::Known;
+
+/// One name in a group, as a node knows it without asking.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Member {
+    /// The name.
+    pub name: Name,
+    /// The node that runs it; `None` between two holders.
+    pub node: Option<NodeName>,
+}
+
+impl Node {
+    /// Puts a registered name into a group, from any node. It stays there wherever it runs, until it leaves or its
+    /// registration ends; a name that is registered again begins without groups. Returns when another node that is
+    /// up knows of it too, where there is one. A group exists while a name is in it; joining costs the same in a
+    /// group of any size. A name that is there already stays there.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`] if nobody has the name, [`GroupError::TooMany`] if it is in as many groups as one
+    /// name may be in.
+    pub async fn join_group(
+        &self,
+        group: impl AsRef<str>,
+        name: impl AsRef<str>,
+        timeout: Duration,
+    ) -> Result<(), GroupError> {
+        let (group, name) = named(group, name)?;
+        self.change_group(Request::JoinGroup { group, name: name.clone() }, &name, timeout).await
+    }
+
+    /// Takes a registered name out of a group, from any node. Of a join and a leave at the same moment on two nodes
+    /// one counts, the same on all.
+    ///
+    /// # Errors
+    /// [`GroupError::NotFound`] if nobody has the name. That it is not in the group is no error.
+    pub async fn leave_group(
+        &self,
+        group: impl AsRef<str>,
+        name: impl AsRef<str>,
+        timeout: Duration,
+    ) -> Result<(), GroupError> {
+        let (group, name) = named(group, name)?;
+        self.change_group(Request::LeaveGroup { group, name: name.clone() }, &name, timeout).await
+    }
+
+    /// The names in a group, as far as this node knows, sorted. Asks nobody, waits for nothing.
+    pub fn members_of(&self, group: impl AsRef<str>) -> Vec<Member> {
+        let lookup = &self.shared.router.lookup;
+        let mut members: Vec<Member> = (lookup.names_in(group.as_ref()).into_iter())
+            .map(|name| {
+                let life = lookup.get(name.as_str()).life();
+                Member { name, node: life.and_then(|life| self.shared.name_of(life)) }
+            })
+            .collect();
+        members.sort_unstable();
+        members
+    }
+
+    /// Those of [`Node::members_of`] that run on this node.
+    pub fn local_members_of(&self, group: impl AsRef<str>) -> Vec<Name> {
+        let (lookup, here) = (&self.shared.router.lookup, self.life());
+        let mut names = lookup.names_in(group.as_ref());
+        names.retain(|name| lookup.get(name.as_str()).life() == Some(here));
+        names.sort_unstable();
+        names
+    }
+
+    /// A name that this node does not know is asked for at its arbiter first: it may have been registered just now.
+    async fn change_group(&self, request: Request, name: &Name, timeout: Duration) -> Result<(), GroupError> {
+        let platform = &self.shared.platform;
+        let deadline = platform.now() + timeout;
+        if self.shared.router.lookup.get(name.as_str()) == Known::Free {
+            self.find(name.as_str(), deadline).await.map_err(not_found)?;
+        }
+        match self.ask(request, deadline.since(platform.now())).await {
+            Some(Reply::Grouped(result)) => result,
+            Some(_) | None => Err(GroupError::Leaving),
+        }
+    }
+}
+
+fn not_found(error: LookupError) -> GroupError {
+    match error {
+        LookupError::Busy => GroupError::Busy,
+        LookupError::Timeout => GroupError::Timeout,
+        LookupError::Leaving => GroupError::Leaving,
+        _ => GroupError::NotFound,
+    }
+}
+
+fn named(group: impl AsRef<str>, name: impl AsRef<str>) -> Result<(Group, Name), GroupError> {
+    let group = Group::new(group).map_err(GroupError::BadGroup)?;
+    let Ok(name) = Name::new(name) else { return Err(GroupError::NotFound) };
+    Ok((group, name))
+}
