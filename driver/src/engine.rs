@@ -176,6 +176,9 @@ impl<D: Dialer> Engine<D> {
             Mail::Ask { request, deadline, reply } => {
                 Some(self.ask(Asked { request, deadline, answer: Answer::To(reply) }))
             }
+            Mail::Wish { request, deadline } => {
+                Some(self.ask(Asked { request, deadline, answer: Answer::ToNobody }))
+            }
             Mail::Attach { name, deadline, guest, reply } => {
                 let request = Request::Register { name, worker: WorkerSpec::Attached };
                 Some(self.ask(Asked { request, deadline, answer: Answer::ToGuest(reply, guest) }))
@@ -326,7 +329,7 @@ impl<D: Dialer> Engine<D> {
 
     fn answer(&mut self, asked: Asked, reply: Reply) {
         match asked.answer {
-            Answer::ToNobody => {}
+            Answer::ToNobody => logging::unheard(&asked.request, &reply),
             Answer::To(sender) => {
                 let _ = sender.send(reply); // a caller that gave up
             }

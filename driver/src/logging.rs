@@ -2,7 +2,8 @@
 
 use skep_core::error::RetireReason;
 use skep_core::event::{
-    EndReason, Event, Evidence, Exit, Input, Output, StartReason, StopReason, Stopped, TopologyChange,
+    EndReason, Event, Evidence, Exit, Input, Output, Reply, Request, StartReason, StopReason, Stopped,
+    TopologyChange,
 };
 use skep_core::id::NodeName;
 use tracing::{debug, error, info, trace, warn};
@@ -94,6 +95,14 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
             warn!(target: "skep", node = %me, ?gap, "this process did not run for a while")
         }
         other => debug!(target: "skep", node = %me, event = ?other, "news of a newer core"),
+    }
+}
+
+/// An answer that nobody waits for: only a no is worth a line.
+pub(crate) fn unheard(request: &Request, reply: &Reply) {
+    let (Request::JoinGroup { group, name } | Request::LeaveGroup { group, name }) = request else { return };
+    if let Reply::Grouped(Err(error)) = reply {
+        warn!(target: "skep", %name, %group, %error, "what {name} asked for of the group {group} was not done");
     }
 }
 

@@ -43,6 +43,11 @@ pub(crate) enum Mail {
         deadline: Instant,
         reply: oneshot::Sender<Reply>,
     },
+    /// What a worker asks for and does not wait for.
+    Wish {
+        request: Request,
+        deadline: Instant,
+    },
     Attach {
         name: Name,
         deadline: Instant,

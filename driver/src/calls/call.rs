@@ -194,7 +194,7 @@ fn one_way<M: Message>(name: &str, epoch: Epoch, message: &M) -> Result<Frame, S
     })
 }
 
-fn letter<M: Message>(message: &M) -> Result<Letter, SendError> {
+pub(super) fn letter<M: Message>(message: &M) -> Result<Letter, SendError> {
     match postcard::to_allocvec(message) {
         Ok(bytes) if bytes.len() > LONGEST => Err(SendError::MessageTooLarge { length: bytes.len() }),
         Ok(bytes) => Ok(Letter { message: MessageId::of::<M>(), bytes }),

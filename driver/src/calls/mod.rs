@@ -9,6 +9,7 @@ mod forwarding;
 mod holding;
 mod links;
 mod pending;
+mod publish;
 mod reply;
 mod router;
 mod wheel;

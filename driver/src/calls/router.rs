@@ -24,7 +24,7 @@ use crate::lookup::{ByName, Known, Lookup};
 use crate::mail::{Inbox, Mail};
 use crate::runtime::Platform;
 use crate::states::{self, Arrivals};
-use crate::worker::Delivery;
+use crate::worker::{Delivery, MessageId};
 
 /// At most this many calls of one node wait for their answer.
 const MAX_PENDING: usize = 1 << 20;
@@ -223,6 +223,7 @@ impl Router {
                 postcard::from_bytes::<Moved>(&frame.body).ok().map(|moved| self.on_call_moved(&moved))
             }
             wire::REPLY_FOR => self.on_reply_for(frame),
+            wire::PUBLISHED => self.on_published(&frame.body),
             states::STATE => self.arrivals.on_piece(link.peer(), &frame.body),
             _ => Some(()), // of a newer version: skipped
         };
@@ -240,20 +241,24 @@ impl Router {
             let deadline = self.platform.now() + Duration::from_micros(header.remaining_micros);
             ReplyPath::there(self.links.clone(), link.clone(), header.call, deadline)
         };
-        match self.residents.get(header.name) {
-            Some(resident) if self.may_take(&resident, header.name, header.epoch) => {
-                if let Err((why, path)) = resident.mailbox.deliver(header.message_id(), message, path) {
+        self.hand_over(header.name, header.epoch, header.message_id(), message, path);
+        Some(())
+    }
+
+    /// Puts a message from another node into its mailbox, or tells the sender why not.
+    pub(super) fn hand_over(&self, name: &str, epoch: Epoch, id: MessageId, message: &[u8], path: ReplyPath) {
+        match self.residents.get(name) {
+            Some(resident) if self.may_take(&resident, name, epoch) => {
+                if let Err((why, path)) = resident.mailbox.deliver(id, message, path) {
                     path.refuse(why);
                 }
             }
             Some(_) | None => {
-                let (name, id) = (header.name, header.message_id());
-                if let Err(path) = self.pass_on(name, header.epoch, id, message, path) {
+                if let Err(path) = self.pass_on(name, epoch, id, message, path) {
                     path.refuse(Undelivered::NotHere);
                 }
             }
         }
-        Some(())
     }
 
     /// The engine answers it, behind all news that came before.

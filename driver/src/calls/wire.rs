@@ -13,6 +13,8 @@ pub(crate) const REQUEST: u16 = FIRST_CALL_KIND;
 pub(crate) const REPLY: u16 = FIRST_CALL_KIND + 1;
 /// A message that wants none.
 pub(crate) const ONE_WAY: u16 = FIRST_CALL_KIND + 2;
+/// One message for many workers of one node, which wants no answer.
+pub(crate) const PUBLISHED: u16 = FIRST_CALL_KIND + 3;
 
 /// A message for a name that moved, to where it went.
 pub(crate) const FORWARD: u16 = FIRST_CALL_KIND + 16;

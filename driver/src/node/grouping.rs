@@ -1,13 +1,20 @@
-//! Names in groups: who joins, who leaves, who is there.
+//! Names in groups: who joins, who leaves, who is there, and messages to all of them.
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use skep_core::error::{GroupError, LookupError};
 use skep_core::event::{Reply, Request};
 use skep_core::id::{Group, Name, NodeName};
 
 use super::Node;
+use crate::calls::{CallError, SendError};
 use crate::lookup::Known;
+use crate::mail::Mail;
+use crate::worker::Message;
+
+/// How long a worker that asked for a group may take to start and to be registered.
+const WISH: Duration = Duration::from_secs(120);
 
 /// One name in a group, as a node knows it without asking.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -72,6 +79,72 @@ impl Node {
         names.retain(|name| lookup.get(name.as_str()).life() == Some(here));
         names.sort_unstable();
         names
+    }
+
+    /// Sends a message that wants no answer to all in a group. Waits for nothing. Returns to how many it was sent:
+    /// not to those between two holders, nor where a mailbox or a link is full. That it was sent does not say that
+    /// it arrives, nor that the worker knows the message.
+    ///
+    /// # Errors
+    /// [`SendError::BadMessage`] and [`SendError::MessageTooLarge`]: then it was sent to nobody.
+    pub fn publish<M: Message>(&self, group: impl AsRef<str>, message: M) -> Result<usize, SendError> {
+        let router = &self.shared.router;
+        router.publish(&router.lookup.names_in(group.as_ref()), &message)
+    }
+
+    /// As [`Node::publish`], to those that run on this node.
+    ///
+    /// # Errors
+    /// As [`Node::publish`].
+    pub fn publish_local<M: Message>(&self, group: impl AsRef<str>, message: M) -> Result<usize, SendError> {
+        self.shared.router.publish(&self.local_members_of(group), &message)
+    }
+
+    /// Sends a message to all in a group and waits for their answers. Each member is called for itself, all at once:
+    /// a slow or a dead one has its own error, by the deadline, and costs the others nothing. Sorted by name.
+    pub async fn multi_call<M: Message + Clone>(
+        &self,
+        group: impl AsRef<str>,
+        message: M,
+        timeout: Duration,
+    ) -> Vec<(Member, Result<M::Reply, CallError>)> {
+        self.call_each(self.members_of(group), message, timeout).await
+    }
+
+    /// As [`Node::multi_call`], to those that run on this node.
+    pub async fn multi_call_local<M: Message + Clone>(
+        &self,
+        group: impl AsRef<str>,
+        message: M,
+        timeout: Duration,
+    ) -> Vec<(Member, Result<M::Reply, CallError>)> {
+        let here = Some(self.name().clone());
+        let names = self.local_members_of(group).into_iter();
+        let members = names.map(|name| Member { name, node: here.clone() }).collect();
+        self.call_each(members, message, timeout).await
+    }
+
+    async fn call_each<M: Message + Clone>(
+        &self,
+        members: Vec<Member>,
+        message: M,
+        timeout: Duration,
+    ) -> Vec<(Member, Result<M::Reply, CallError>)> {
+        let deadline = self.shared.platform.now() + timeout;
+        let calls = members.into_iter().map(|member| {
+            let message = message.clone();
+            async move {
+                let reply = self.shared.router.call(member.name.as_str(), message, deadline).await;
+                (member, reply)
+            }
+        });
+        join_all(calls).await
+    }
+
+    /// Asks for something on behalf of a worker that does not wait for the answer.
+    pub(crate) fn wish(&self, request: Request) {
+        let deadline = self.shared.platform.now() + WISH;
+        self.shared.inbox.post(Mail::Wish { request, deadline });
     }
 
     /// A name that this node does not know is asked for at its arbiter first: it may have been registered just now.

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use skep_core::Instant;
-use skep_core::event::{Exit, StopReason};
-use skep_core::id::{Epoch, Name, NodeName};
+use skep_core::error::BadText;
+use skep_core::event::{Exit, Request, StopReason};
+use skep_core::id::{Epoch, Group, Name, NodeName};
 
 use super::cancel::Cancellation;
 use super::desk::Desk;
@@ -105,6 +106,28 @@ impl<W> Context<W> {
     /// Why it has to stop, if it has to.
     pub fn stopping(&self) -> Option<StopReason> {
         self.seat.cancellation.why()
+    }
+
+    /// Puts its name into a group, where it stays wherever it runs, until it leaves or its registration ends. Waits
+    /// for nothing: in `start` it joins once it is registered. What keeps it from that is in the log;
+    /// [`Node::join_group`] tells who needs to know.
+    ///
+    /// # Errors
+    /// No group can be called like this.
+    pub fn join_group(&self, group: impl AsRef<str>) -> Result<(), BadText> {
+        let group = Group::new(group)?;
+        self.seat.node.wish(Request::JoinGroup { group, name: self.seat.name.clone() });
+        Ok(())
+    }
+
+    /// Takes its name out of a group. Waits for nothing.
+    ///
+    /// # Errors
+    /// No group can be called like this.
+    pub fn leave_group(&self, group: impl AsRef<str>) -> Result<(), BadText> {
+        let group = Group::new(group)?;
+        self.seat.node.wish(Request::LeaveGroup { group, name: self.seat.name.clone() });
+        Ok(())
     }
 
     /// Ends it, as if it had returned, once the message in hand is handled. Its kind's restart policy decides

@@ -1,8 +1,10 @@
 //! What a command has to show when it worked: the contract's fields.
 
 use serde::Serialize;
-use skep::{Registered, Running};
+use skep::{CallError, Member, Registered, Running};
 use skep_core::event::{Counters, MemberView, Ownership, Registration, Status};
+
+use super::NotDone;
 
 /// What a command has to show. The fields are those of the contract.
 #[derive(Serialize, Clone, PartialEq, Debug)]
@@ -35,6 +37,15 @@ pub enum Done {
     Reply {
         reply: String,
     },
+    Members {
+        members: Vec<GroupMember>,
+    },
+    Published {
+        members: usize,
+    },
+    Replies {
+        replies: Vec<MemberReply>,
+    },
     Nodes {
         me: String,
         nodes: Vec<KnownNode>,
@@ -64,6 +75,33 @@ pub struct RegisteredName {
     pub attached: bool,
 }
 
+/// A name in a group, and who runs it. Nobody does between two holders.
+#[derive(Serialize, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[expect(missing_docs, reason = "the contract names them")]
+pub struct GroupMember {
+    pub name: String,
+    pub node: Option<String>,
+}
+
+/// What a member of a group answered, or why it did not.
+#[derive(Serialize, Clone, PartialEq, Debug)]
+#[expect(missing_docs, reason = "the contract names them")]
+pub struct MemberReply {
+    #[serde(flatten)]
+    pub member: GroupMember,
+    #[serde(flatten)]
+    pub outcome: Replied,
+}
+
+/// How a call to a member of a group went.
+#[derive(Serialize, Clone, PartialEq, Debug)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "it answered, or it did not")]
+pub enum Replied {
+    Ok(String),
+    Error(NotDone),
+}
+
 /// A worker in this process.
 #[derive(Serialize, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[expect(missing_docs, reason = "the contract names them")]
@@ -88,6 +126,7 @@ pub struct KnownNode {
 #[expect(missing_docs, reason = "see `skep_core::event::Counters`")]
 pub struct Figures {
     pub names: u64,
+    pub enrolments: u64,
     pub members: u64,
     pub links: u64,
     pub bytes_sent: u64,
@@ -142,6 +181,22 @@ impl From<Registered> for RegisteredName {
     }
 }
 
+impl From<Member> for GroupMember {
+    fn from(member: Member) -> Self {
+        Self { name: member.name.to_string(), node: member.node.map(|node| node.to_string()) }
+    }
+}
+
+impl From<(Member, Result<String, CallError>)> for MemberReply {
+    fn from((member, result): (Member, Result<String, CallError>)) -> Self {
+        let outcome = match result {
+            Ok(reply) => Replied::Ok(reply),
+            Err(error) => Replied::Error(error.into()),
+        };
+        Self { member: member.into(), outcome }
+    }
+}
+
 impl From<Running> for RunningWorker {
     fn from(worker: Running) -> Self {
         Self { name: worker.name.to_string(), kind: worker.kind.to_string(), epoch: worker.epoch.0 }
@@ -175,6 +230,7 @@ impl From<Counters> for Figures {
     fn from(counters: Counters) -> Self {
         Self {
             names: counters.names,
+            enrolments: counters.enrolments,
             members: counters.members,
             links: counters.links,
             bytes_sent: counters.bytes_sent,

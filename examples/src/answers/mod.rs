@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::commands::NotACommand;
 use crate::options::Format;
 
-pub use done::{Done, Figures, KnownNode, RegisteredName, RunningWorker};
+pub use done::{Done, Figures, GroupMember, KnownNode, MemberReply, RegisteredName, Replied, RunningWorker};
 pub use not_done::NotDone;
 
 /// The answer to one line.
@@ -58,7 +58,7 @@ impl From<NotACommand> for Answer {
 
 #[cfg(test)]
 mod tests {
-    use skep_core::error::{BadText, DrainError, RegisterError};
+    use skep_core::error::{BadText, DrainError, GroupError, RegisterError};
     use skep_core::event::Registration;
     use skep_core::id::{Epoch, Kind, Life, NodeName};
 
@@ -77,6 +77,10 @@ mod tests {
             kind: Kind::new("singleton").expect("a good kind"),
             attached: false,
         }
+    }
+
+    fn member(name: &str, node: Option<&str>) -> GroupMember {
+        GroupMember { name: name.into(), node: node.map(Into::into) }
     }
 
     #[test]
@@ -114,9 +118,27 @@ mod tests {
                 r#"{"command":"whereis","error":{"kind":"not_found"}}"#,
             ),
             (
+                "members",
+                Outcome::Ok(Done::Members { members: vec![member("n", Some("a")), member("o", None)] }),
+                r#"{"command":"members","ok":{"members":[{"name":"n","node":"a"},{"name":"o","node":null}]}}"#,
+            ),
+            (
+                "multi-call",
+                Outcome::Ok(Done::Replies {
+                    replies: vec![
+                        MemberReply { member: member("n", Some("a")), outcome: Replied::Ok("hi".into()) },
+                        MemberReply {
+                            member: member("o", Some("b")),
+                            outcome: Replied::Error(NotDone::Timeout),
+                        },
+                    ],
+                }),
+                r#"{"command":"multi-call","ok":{"replies":[{"name":"n","node":"a","ok":"hi"},{"name":"o","node":"b","error":{"kind":"timeout"}}]}}"#,
+            ),
+            (
                 "join",
-                Outcome::Error(NotDone::NotSupported),
-                r#"{"command":"join","error":{"kind":"not_supported"}}"#,
+                Outcome::Error(GroupError::TooMany { max: 256 }.into()),
+                r#"{"command":"join","error":{"kind":"too_many_groups","max":256}}"#,
             ),
             (
                 "drain",

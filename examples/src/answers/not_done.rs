@@ -1,7 +1,7 @@
 //! Why a command was not carried out: the contract's kinds of errors, from those of the crates below.
 
 use serde::Serialize;
-use skep_core::error::{DrainError, LookupError, OwnerError, RegisterError, UnregisterError};
+use skep_core::error::{DrainError, GroupError, LookupError, OwnerError, RegisterError, UnregisterError};
 
 use crate::commands::Mistake;
 
@@ -47,8 +47,10 @@ pub enum NotDone {
     NotReachable {
         reason: String,
     },
-    /// What it asks for is not built yet.
-    NotSupported,
+    /// The name is in as many groups as one may be in.
+    TooManyGroups {
+        max: usize,
+    },
     UnknownCommand,
     BadCommand {
         reason: String,
@@ -110,6 +112,20 @@ impl From<LookupError> for NotDone {
             LookupError::Busy => Self::Busy,
             LookupError::Timeout => Self::Timeout,
             LookupError::Leaving => Self::Leaving,
+            other => Self::BadCommand { reason: other.to_string() },
+        }
+    }
+}
+
+impl From<GroupError> for NotDone {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::NotFound => Self::NotFound,
+            GroupError::BadGroup(bad) => Self::BadName { reason: bad.to_string() },
+            GroupError::TooMany { max } => Self::TooManyGroups { max },
+            GroupError::Busy => Self::Busy,
+            GroupError::Timeout => Self::Timeout,
+            GroupError::Leaving => Self::Leaving,
             other => Self::BadCommand { reason: other.to_string() },
         }
     }

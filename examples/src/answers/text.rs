@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Answer, Done, Figures, NotDone, Outcome};
+use super::{Answer, Done, Figures, NotDone, Outcome, Replied};
 
 impl Display for Answer {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -37,6 +37,18 @@ impl Display for Done {
                 write!(f, "{} ({}, epoch {})", it.name, it.kind, it.epoch)
             }),
             Self::Reply { reply } => f.write_str(reply),
+            Self::Members { members } => lines(f, members, "nobody is there", |f, it| {
+                write!(f, "{} on {}", it.name, it.node.as_deref().unwrap_or("nowhere"))
+            }),
+            Self::Published { members } => write!(f, "sent to {members}"),
+            Self::Replies { replies } => lines(f, replies, "nobody is there", |f, it| {
+                let node = it.member.node.as_deref().unwrap_or("nowhere");
+                write!(f, "{} on {node}: ", it.member.name)?;
+                match &it.outcome {
+                    Replied::Ok(reply) => f.write_str(reply),
+                    Replied::Error(error) => write!(f, "no answer: {error}"),
+                }
+            }),
             Self::Nodes { me, nodes } => lines(f, nodes, "no nodes", |f, it| {
                 let mark = if it.name == *me { " (this node)" } else { "" };
                 write!(f, "{} {} at {}, incarnation {}{mark}", it.name, it.status, it.addr, it.incarnation)
@@ -71,9 +83,10 @@ impl Display for Figures {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(
             f,
-            "{} names, {} members, {} links; sent {} messages ({} bytes), received {} ({} bytes); \
+            "{} names, {} places in groups, {} members, {} links; sent {} messages ({} bytes), received {} ({} bytes); \
              {} unknown and {} malformed frames",
             self.names,
+            self.enrolments,
             self.members,
             self.links,
             self.messages_sent,
@@ -103,7 +116,7 @@ impl Display for NotDone {
             Self::NotDrained { left } => write!(f, "{left} workers are still here"),
             Self::Busy => f.write_str("too many calls wait already"),
             Self::Leaving => f.write_str("this node is leaving"),
-            Self::NotSupported => f.write_str("not supported yet"),
+            Self::TooManyGroups { max } => write!(f, "it is in {max} groups already"),
             Self::UnknownCommand => f.write_str("no such command; try help"),
             Self::BadCommand { reason } | Self::TooLarge { reason } | Self::NotReachable { reason } => {
                 f.write_str(reason)

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use skep_core::error::BadText;
-use skep_core::id::{Kind, Name};
+use skep_core::id::{Group, Kind, Name};
 
 pub use help::HELP;
 
@@ -30,46 +30,24 @@ pub struct Asked {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "each is the command of its name; see `help`")]
 pub enum Command {
-    Register {
-        name: Name,
-        worker: Wanted,
-    },
-    RegisterMany {
-        names: Vec<Name>,
-        worker: Wanted,
-    },
-    Unregister {
-        name: Name,
-    },
-    Whereis {
-        name: Name,
-    },
-    WhereisConsistent {
-        name: Name,
-    },
-    WhereisOrRegister {
-        name: Name,
-        worker: Wanted,
-    },
+    Register { name: Name, worker: Wanted },
+    RegisterMany { names: Vec<Name>, worker: Wanted },
+    Unregister { name: Name },
+    Whereis { name: Name },
+    WhereisConsistent { name: Name },
+    WhereisOrRegister { name: Name, worker: Wanted },
     Registered,
     Workers,
-    Call {
-        name: Name,
-        text: String,
-    },
-    Send {
-        name: Name,
-        text: String,
-    },
-    /// A command on groups.
-    Group,
-    Attach {
-        name: Name,
-    },
+    Call { name: Name, text: String },
+    Send { name: Name, text: String },
+    Join { group: Group, name: Name },
+    Leave { group: Group, name: Name },
+    Members { group: Group },
+    Publish { group: Group, text: String },
+    MultiCall { group: Group, text: String },
+    Attach { name: Name },
     Nodes,
-    Owner {
-        name: Name,
-    },
+    Owner { name: Name },
     Drain,
     Stats,
     Help,
@@ -100,7 +78,7 @@ pub struct NotACommand {
 pub enum Mistake {
     /// No command has this word.
     UnknownCommand,
-    /// A name that no worker can have.
+    /// A name that no worker or no group can have.
     BadName(BadText),
     /// A kind that no node can know.
     BadKind(BadText),

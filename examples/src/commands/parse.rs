@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use skep_core::error::BadText;
-use skep_core::id::{Kind, Name};
+use skep_core::id::{Group, Kind, Name};
 
 use super::words::{Words, timeout};
 use super::{Asked, Command, DEFAULT_TIMEOUT, MAX_COUNT, MAX_LINE, Mistake, NotACommand, Wanted};
@@ -71,20 +71,11 @@ fn command(word: &str, usage: &'static str, words: &mut Words<'_>) -> Result<Com
         "workers" => Command::Workers,
         "call" => Command::Call { name: name(words)?, text: text(usage, words)? },
         "send" => Command::Send { name: name(words)?, text: text(usage, words)? },
-        "join" | "leave" => {
-            name(words)?; // a group's name is bounded as a worker's is
-            name(words)?;
-            Command::Group
-        }
-        "members" => {
-            name(words)?;
-            Command::Group
-        }
-        "publish" | "multi-call" => {
-            name(words)?;
-            text(usage, words)?;
-            Command::Group
-        }
+        "join" => Command::Join { group: group(words)?, name: name(words)? },
+        "leave" => Command::Leave { group: group(words)?, name: name(words)? },
+        "members" => Command::Members { group: group(words)? },
+        "publish" => Command::Publish { group: group(words)?, text: text(usage, words)? },
+        "multi-call" => Command::MultiCall { group: group(words)?, text: text(usage, words)? },
         "attach" => Command::Attach { name: name(words)? },
         "nodes" => Command::Nodes,
         "owner" => Command::Owner { name: name(words)? },
@@ -97,9 +88,16 @@ fn command(word: &str, usage: &'static str, words: &mut Words<'_>) -> Result<Com
 }
 
 fn name(words: &mut Words<'_>) -> Result<Name, Mistake> {
+    Name::new(quoted(words)?).map_err(Mistake::BadName)
+}
+
+fn group(words: &mut Words<'_>) -> Result<Group, Mistake> {
+    Group::new(quoted(words)?).map_err(Mistake::BadName)
+}
+
+fn quoted(words: &mut Words<'_>) -> Result<String, Mistake> {
     // An open quote may as well be the beginning of a control character: it is no name that we take.
-    let text = words.quoted().ok_or(Mistake::BadName(BadText::ControlCharacter))?;
-    Name::new(text).map_err(Mistake::BadName)
+    words.quoted().ok_or(Mistake::BadName(BadText::ControlCharacter))
 }
 
 fn wanted(words: &mut Words<'_>) -> Result<Wanted, Mistake> {
@@ -143,6 +141,7 @@ mod tests {
     #[test]
     fn every_command_of_the_contract_is_understood() {
         let name = some_name;
+        let group = || Group::new("g").expect("a good name");
         let text = || String::from("some text");
         for (line, expected) in [
             ("register n", Command::Register { name: name(), worker: worker("singleton", "") }),
@@ -160,11 +159,11 @@ mod tests {
             ("workers", Command::Workers),
             ("call n some text", Command::Call { name: name(), text: text() }),
             ("send n some text", Command::Send { name: name(), text: text() }),
-            ("join g n", Command::Group),
-            ("leave g n", Command::Group),
-            ("members g", Command::Group),
-            ("publish g some text", Command::Group),
-            ("multi-call g some text", Command::Group),
+            ("join g n", Command::Join { group: group(), name: name() }),
+            ("leave g n", Command::Leave { group: group(), name: name() }),
+            ("members g", Command::Members { group: group() }),
+            ("publish g some text", Command::Publish { group: group(), text: text() }),
+            ("multi-call g some text", Command::MultiCall { group: group(), text: text() }),
             ("attach n", Command::Attach { name: name() }),
             ("nodes", Command::Nodes),
             ("owner n", Command::Owner { name: name() }),

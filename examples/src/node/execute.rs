@@ -61,7 +61,25 @@ async fn carry_out<R: Runtime>(runtime: R, node: Node, asked: Asked) -> Result<D
             node.send(name.as_str(), Text(text))?;
             Ok(Done::Nothing {})
         }
-        Command::Group => Err(NotDone::NotSupported),
+        Command::Join { group, name } => {
+            node.join_group(group.as_str(), name.as_str(), timeout).await?;
+            Ok(Done::Nothing {})
+        }
+        Command::Leave { group, name } => {
+            node.leave_group(group.as_str(), name.as_str(), timeout).await?;
+            Ok(Done::Nothing {})
+        }
+        Command::Members { group } => {
+            let members = node.members_of(group.as_str()).into_iter().map(Into::into).collect();
+            Ok(Done::Members { members })
+        }
+        Command::Publish { group, text } => {
+            Ok(Done::Published { members: node.publish(group.as_str(), Text(text))? })
+        }
+        Command::MultiCall { group, text } => {
+            let replies = node.multi_call(group.as_str(), Text(text), timeout).await;
+            Ok(Done::Replies { replies: replies.into_iter().map(Into::into).collect() })
+        }
         Command::Attach { name } => attach(&runtime, &node, name, timeout).await,
         Command::Nodes => {
             let nodes = node.members().await?.into_iter().map(Into::into).collect();

@@ -333,16 +333,6 @@ fn stats_count_what_the_contract_names() -> Outcome {
 }
 
 #[test]
-fn what_belongs_to_later_issues_is_not_supported() -> Outcome {
-    let cluster = Cluster::new();
-    let mut node = cluster.start("a", &[])?;
-    for line in ["join g n", "leave g n", "members g", "publish g text", "multi-call g text"] {
-        assert_eq!(node.error(line)?, json!({ "kind": "not_supported" }), "to '{line}'");
-    }
-    Ok(())
-}
-
-#[test]
 fn help_tells_the_commands() -> Outcome {
     let cluster = Cluster::new();
     let help = cluster.start("a", &[])?.ok("help")?;

@@ -8,6 +8,7 @@ mod contract;
 mod cut;
 mod demo;
 mod ending;
+mod groups;
 mod middle;
 mod moving;
 mod network;

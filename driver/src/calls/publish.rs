@@ -1,0 +1,132 @@
+//! One message to many workers: encoded once, and sent in one frame to each node that runs some of them.
+
+use std::collections::HashMap;
+
+use skep_core::id::{Epoch, Life, Name};
+use skep_core::wire::{Frame, MAX_FRAME};
+
+use super::call::letter;
+use super::error::SendError;
+use super::holding::{Held, Letter};
+use super::reply::ReplyPath;
+use super::router::{Route, Router};
+use super::wire::PUBLISHED;
+use crate::link::Link;
+use crate::worker::{Message, MessageId};
+
+/// The most workers of one frame: bounds the work that a peer can ask for with it.
+const MAX_RECEIVERS: usize = 1024;
+
+/// A frame for one node, while receivers are added to it: the message's identity and bytes, then to its end the
+/// receivers, each with the start of it that the sender knows of.
+struct Batch<'a> {
+    link: Link,
+    body: Vec<u8>,
+    receivers: Vec<&'a Name>,
+}
+
+impl Router {
+    /// Sends a message that wants no answer to each of these workers. Never waits. To how many it was sent: not to
+    /// those between two holders, nor where a mailbox or a link is full.
+    pub(crate) fn publish<M: Message>(&self, names: &[Name], message: &M) -> Result<usize, SendError> {
+        let Letter { message: id, bytes } = letter(message)?;
+        let (seen, mut sent) = (self.moves(), Vec::new());
+        let mut held = 0;
+        let mut batches: HashMap<Life, Batch<'_>> = HashMap::new();
+        for name in names {
+            let copy = || Letter { message: id, bytes: bytes.clone() };
+            match self.way_or_hold(name.as_str(), copy) {
+                Err(Held::Yes) => held += 1,
+                Err(Held::Full | Held::No) | Ok(Route::Free | Route::Between) => {}
+                Ok(Route::Here(resident)) => {
+                    if resident.mailbox.deliver(id, &bytes, ReplyPath::nobody()).is_ok() {
+                        sent.push((name, self.life()));
+                    }
+                }
+                Ok(Route::There(link, epoch)) => {
+                    let peer = link.peer();
+                    let begin = || Batch { link, body: head(id, &bytes), receivers: Vec::new() };
+                    let batch = batches.entry(peer).or_insert_with(begin);
+                    if !batch.has_room(name) {
+                        batch.send(head(id, &bytes), &mut sent);
+                    }
+                    batch.add(epoch, name);
+                }
+            }
+        }
+        for batch in batches.values_mut() {
+            batch.send(Vec::new(), &mut sent);
+        }
+        if self.moves() != seen {
+            sent.iter().for_each(|(name, to)| self.sent_late(name.as_str(), *to));
+        }
+        Ok(sent.len() + held)
+    }
+
+    /// Where a name is, as [`Router::send`] finds it; or what became of the message if the name just moves.
+    fn way_or_hold(&self, name: &str, copy: impl Fn() -> Letter) -> Result<Route, Held> {
+        let mut route = self.route(name);
+        while self.is_held(name) {
+            match self.hold(name, copy()) {
+                Held::No => route = self.route(name), // it has just been freed
+                held => return Err(held),
+            }
+        }
+        Ok(route)
+    }
+
+    /// Such a frame came. `None` if it is none.
+    pub(super) fn on_published(&self, body: &[u8]) -> Option<()> {
+        let ((id, message), mut receivers) = postcard::take_from_bytes::<(u64, &[u8])>(body).ok()?;
+        for _ in 0..MAX_RECEIVERS {
+            if receivers.is_empty() {
+                return Some(());
+            }
+            let ((epoch, name), rest) = postcard::take_from_bytes::<(Epoch, &str)>(receivers).ok()?;
+            receivers = rest;
+            self.hand_over(name, epoch, MessageId(id), message, ReplyPath::nobody());
+        }
+        receivers.is_empty().then_some(())
+    }
+}
+
+impl<'a> Batch<'a> {
+    fn has_room(&self, name: &Name) -> bool {
+        let longest = 10 + 2 + name.as_str().len(); // an epoch and a length, as varints
+        self.receivers.len() < MAX_RECEIVERS && self.body.len() + longest <= MAX_FRAME as usize
+    }
+
+    fn add(&mut self, epoch: Epoch, name: &'a Name) {
+        let body = std::mem::take(&mut self.body);
+        self.body = postcard::to_extend(&(epoch, name), body).expect("a name is plain data");
+        self.receivers.push(name);
+    }
+
+    /// Sends what was added so far, and begins anew with `next`. Adds those to whom it was sent.
+    fn send(&mut self, next: Vec<u8>, sent: &mut Vec<(&'a Name, Life)>) {
+        let body = std::mem::replace(&mut self.body, next);
+        let receivers = std::mem::take(&mut self.receivers);
+        if self.link.push(Frame { kind: PUBLISHED, body }).is_ok() {
+            sent.extend(receivers.into_iter().map(|name| (name, self.link.peer())));
+        } // else the link is full or lost: none of them has it
+    }
+}
+
+fn head(id: MessageId, message: &[u8]) -> Vec<u8> {
+    let room = Vec::with_capacity(message.len() + 1024);
+    postcard::to_extend(&(id.0, message), room).expect("bytes are plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_message_is_pinned() {
+        let mut body = head(MessageId(4), &[7, 8]);
+        for (epoch, name) in [(Epoch(300), "n"), (Epoch(5), "m")] {
+            body = postcard::to_extend(&(epoch, Name::new(name).expect("a good name")), body).expect("short");
+        }
+        assert_eq!(body, [4, 2, 7, 8, 0xac, 2, 1, b'n', 5, 1, b'm']);
+    }
+}
