@@ -70,6 +70,8 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
         Event::Conflict { name, winner, loser } => {
             warn!(target: "skep", %name, %winner, %loser, "{name} ran on {winner} and {loser}; {winner} keeps it");
         }
+        Event::JoinedGroup { group, name } => debug!(target: "skep", %name, %group, "{name} is in {group}"),
+        Event::LeftGroup { group, name } => debug!(target: "skep", %name, %group, "{name} left {group}"),
         Event::LinkRefused { address, refusal } => {
             warn!(target: "skep", %address, %refusal, "no link with {address}");
         }

@@ -5,14 +5,15 @@ mod support;
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
-use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
+use skep::core::id::Name;
 use skep::{
-    Attached, CallError, Context, Failure, GroupError, Handle, Handled, Message, Node, OneOf1, Runtime,
-    SendError, Worker,
+    Attached, CallError, Context, Event, Failure, GroupError, Handle, Handled, Message, Node, OneOf1,
+    Runtime, SendError, Worker,
 };
-use support::{Begin, Echo, MILLI, PATIENCE, World, name_owned_by};
+use support::{Begin, Echo, MILLI, PATIENCE, World, event, name_owned_by};
 
 /// Something to say to all.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Debug)]
@@ -77,14 +78,25 @@ fn who_joined_is_a_member_on_every_node_until_its_name_ends() {
         assert_eq!(names(&b, "g"), both, "at once on the node that was asked");
         world.until("a knows", async || names(&a, "g") == both).await;
         for (node, local) in [(&a, &here), (&b, &there)] {
-            let here: Vec<String> = node.local_members_of("g").iter().map(ToString::to_string).collect();
-            assert_eq!(here, [local.clone()], "on {}", node.name());
+            let here = node.local_members_of("g");
+            assert_eq!(
+                here.iter().map(Name::as_str).collect::<Vec<_>>(),
+                [local.as_str()],
+                "on {}",
+                node.name()
+            );
             let member = node.members_of("g").into_iter().find(|member| member.name.as_str() == local);
             assert_eq!(member.and_then(|member| member.node).as_ref(), Some(node.name()));
         }
+        let mut events = b.events();
         assert_eq!(a.leave_group("g", &there, PATIENCE).await, Ok(()));
         assert_eq!(a.leave_group("g", &there, PATIENCE).await, Ok(()), "who is not there may leave");
-        world.until("b knows", async || names(&b, "g") == [here.clone()]).await;
+        let left = event(&mut events, |event| match event {
+            Event::LeftGroup { group, name } => Some((group.to_string(), name.to_string())),
+            _ => None,
+        });
+        assert_eq!(left.await, ("g".to_owned(), there));
+        assert_eq!(names(&b, "g"), [here.as_str()]);
         a.unregister(&here, PATIENCE).await.expect("it is registered");
         world.until("it is gone", async || names(&a, "g").is_empty() && names(&b, "g").is_empty()).await;
     });

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Exit, SourceFailure, StopReason, Stopped};
 use crate::error::{DialFailure, Refusal};
-use crate::id::{Address, Epoch, Life, Name, NodeName, Reason, Source};
+use crate::id::{Address, Epoch, Group, Life, Name, NodeName, Reason, Source};
 
 /// News, for logs and subscribers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,6 +138,20 @@ pub enum Event {
         winner: NodeName,
         /// Who stops its copy.
         loser: NodeName,
+    },
+    /// A name is in a group, wherever it was put there.
+    JoinedGroup {
+        /// Which group.
+        group: Group,
+        /// Who.
+        name: Name,
+    },
+    /// A name is not in a group any more: it was taken out, or its registration ended.
+    LeftGroup {
+        /// Which group.
+        group: Group,
+        /// Who.
+        name: Name,
     },
     /// A node was refused a link, or refused us one.
     LinkRefused {

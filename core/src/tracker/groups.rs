@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::enrolment::{Enrolment, Presence};
 use super::registry::Before;
 use crate::error::GroupError;
-use crate::event::{Output, Reply};
+use crate::event::{Event, Output, Reply};
 use crate::id::{CallId, Group, Name};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
@@ -124,11 +124,13 @@ impl Machine {
         let outlives = self.broken(Mutant::GroupsOutliveTheirNames) && self.registry.winner(name).is_none();
         for group in before.iter().filter(|group| !now.contains(group) && !outlives) {
             let (group, name) = (group.clone(), name.clone());
-            self.outputs.push_back(Output::LeaveGroup { group, name });
+            self.outputs.push_back(Output::LeaveGroup { group: group.clone(), name: name.clone() });
+            self.event(Event::LeftGroup { group, name });
         }
         for group in now.into_iter().filter(|group| !before.contains(group)) {
             let name = name.clone();
-            self.outputs.push_back(Output::JoinGroup { group, name });
+            self.outputs.push_back(Output::JoinGroup { group: group.clone(), name: name.clone() });
+            self.event(Event::JoinedGroup { group, name });
         }
     }
 
