@@ -5,7 +5,9 @@ use core::time::Duration;
 
 use crate::error::ConfigError;
 use crate::id::{Address, ClusterName, Kind, Life, NodeName, Role};
+pub use crate::membership::Peers;
 use crate::membership::Record;
+use crate::placement::StrategyId;
 use crate::supervisor::RestartPolicy;
 use crate::wire::message::MAX_RECORDS;
 
@@ -31,8 +33,12 @@ pub struct Config {
     /// Epochs are above this many milliseconds: the driver gives Unix time, so that a restart of the whole
     /// cluster does not make fencing tokens fall.
     pub epoch_floor_ms: u64,
+    /// Which nodes it has links with.
+    pub peers: Peers,
     /// The ring has two to the power of this many slots, 4 to 24; must be the same on all members.
     pub slot_bits: u8,
+    /// Where names run; must be the same on all members.
+    pub strategy: StrategyId,
     /// How the silence of a member is noticed.
     pub detection: Detection,
     /// A node that met nobody forms a cluster of its own after this time.
@@ -154,7 +160,9 @@ impl Config {
             kinds: Vec::new(),
             seed: life.0,
             epoch_floor_ms: life.0 / 1000,
+            peers: Peers::default(),
             slot_bits: 19,
+            strategy: StrategyId::Ring,
             detection: Detection::within(Duration::from_millis(1000)),
             form_after: Duration::from_millis(200),
             sync_stall: Duration::from_secs(1),

@@ -1,5 +1,6 @@
 //! What can be wrong, by whose fault: one small enum for each operation.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -88,6 +89,21 @@ impl fmt::Display for ConfigError {
     }
 }
 
+/// Fewer members are up or suspect, as a node sees it, than the strategy asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NoQuorum {
+    /// How many are.
+    pub present: usize,
+    /// How many have to be.
+    pub needed: usize,
+}
+
+impl fmt::Display for NoQuorum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no quorum: {} of {} members are here", self.present, self.needed)
+    }
+}
+
 /// More roles than a registration may ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadPlace {
@@ -122,6 +138,8 @@ pub enum RegisterError {
     UnknownKind,
     /// Members have code for it, but none of them is up and has the roles that it asks for.
     NoNodeAvailable,
+    /// Too few members are here to decide. Nothing was started.
+    NoQuorum(NoQuorum),
     /// The worker's own start failed.
     StartFailed {
         /// What it said.
@@ -145,6 +163,7 @@ impl fmt::Display for RegisterError {
             Self::BadPlace(fault) => fault.fmt(f),
             Self::UnknownKind => f.write_str("no member knows this kind"),
             Self::NoNodeAvailable => f.write_str("no member that could run it is up"),
+            Self::NoQuorum(lack) => lack.fmt(f),
             Self::StartFailed { reason } => write!(f, "the worker did not start: {reason}"),
             Self::Busy => f.write_str("too many registrations wait already"),
             Self::Timeout => f.write_str("no answer by the deadline"),
@@ -159,6 +178,8 @@ impl fmt::Display for RegisterError {
 pub enum UnregisterError {
     /// Nothing is registered under it.
     NotFound,
+    /// Too few members are here to decide; nothing was done.
+    NoQuorum(NoQuorum),
     /// Too many claims wait already; nothing was done.
     Busy,
     /// No answer by the deadline; the removal may still happen.
@@ -170,6 +191,7 @@ pub enum UnregisterError {
 impl fmt::Display for UnregisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoQuorum(lack) => return lack.fmt(f),
             Self::NotFound => "not registered",
             Self::Busy => "too many calls wait already",
             Self::Timeout => "no answer by the deadline",
@@ -241,14 +263,20 @@ impl fmt::Display for GroupError {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum OwnerError {
-    /// No member that could run it is up.
-    NoNodeAvailable,
+    /// No member that could run it is up, or too few are up to run anything.
+    NoNodeAvailable {
+        /// In words: arbiter, who was excluded and for what.
+        why: String,
+    },
+    /// This node has left.
+    Leaving,
 }
 
 impl fmt::Display for OwnerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoNodeAvailable => f.write_str("no member that could run it is up"),
+            Self::NoNodeAvailable { why } => write!(f, "no member that could run it is up: {why}"),
+            Self::Leaving => f.write_str("this node has left"),
         }
     }
 }
@@ -334,6 +362,10 @@ pub enum Refusal {
     NotTrusted,
     /// Its links are protected in another way than ours.
     OtherProtection,
+    /// It follows another strategy, or another quorum.
+    OtherStrategy,
+    /// Nodes of its name are not allowed, or denied.
+    NotAllowed,
 }
 
 impl fmt::Display for Refusal {
@@ -353,6 +385,8 @@ impl fmt::Display for Refusal {
             Self::Forgotten => f.write_str("it was forgotten while it could not be reached"),
             Self::NotTrusted => f.write_str("it has another secret, or no certificate that is trusted"),
             Self::OtherProtection => f.write_str("its links are protected in another way"),
+            Self::NotAllowed => f.write_str("nodes of its name are not allowed"),
+            Self::OtherStrategy => f.write_str("it follows another strategy, or another quorum"),
         }
     }
 }
@@ -438,6 +472,7 @@ macro_rules! errors {
 errors!(
     BadPlace,
     BadText,
+    NoQuorum,
     ConfigError,
     RegisterError,
     UnregisterError,

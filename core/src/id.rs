@@ -104,6 +104,10 @@ text!(
     Group, 255
 );
 text!(
+    /// Names of nodes: `*` stands for any characters, `?` for any one, all others for themselves.
+    NodePattern, 128
+);
+text!(
     /// Which sort of worker a name runs: the key by which a host finds the code to start.
     Kind, 128
 );

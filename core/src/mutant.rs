@@ -108,6 +108,20 @@ mutants! {
     LeaverDials,
     /// A cluster is called formed while members come and go.
     ReadyAtOnce,
+    /// Names run and are registered however few members are here.
+    QuorumIgnored,
+    /// Workers that are stopped for want of a quorum lose their names.
+    WishesLostWithQuorum,
+    /// The names of a member that fell silent are taken over before its workers have surely stopped.
+    TakeoverBeforeStops,
+    /// Who has a quorum again does not wait for those beyond the cut, who may have had it until then.
+    OtherSideForgotten,
+    /// A worker is started on members without code for it, too.
+    KindsIgnored,
+    /// A node that finds another one silent does not look for all the others at once.
+    SilenceNotFollowedUp,
+    /// Nodes whose names are denied are let in.
+    ListsIgnored,
     /// The attached names of a dead life stay registered.
     AttachedOutliveTheirNode,
     /// What a life wrote does not go on in other logs, and so it is never forgotten.

@@ -40,6 +40,8 @@ pub(crate) enum Timer {
     GrantDeadline(Name),
     /// A departing node looks at how far it is.
     Departure,
+    /// A member that fell silent has had the time to stop its workers.
+    Stopped(Life),
     /// The next attempt of a takeover.
     Takeover(Name),
     /// A worker that ended is to run again.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, pending};
+use std::num::NonZeroU16;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,9 +11,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either, select};
-use skep_core::config::{Detection, KindConfig};
-use skep_core::error::BadText;
-use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, Payload, Role, Source};
+use skep_core::config::{Detection, KindConfig, Peers};
+use skep_core::error::{BadText, ConfigError, RegisterError};
+use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, NodePattern, Payload, Role, Source};
+use skep_core::placement::StrategyId;
 use skep_core::wire::Hello;
 use skep_core::{Config, Machine};
 use tracing::{error, warn};
@@ -38,6 +40,9 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long the state of a worker may be that moves, unless the builder says otherwise.
 const MAX_STATE: usize = 64 << 20;
+
+/// After this time a singleton that was refused for want of a quorum is registered again.
+const SINGLETON_AGAIN: Duration = Duration::from_millis(200);
 
 /// A node before its start. Mistakes are told by [`NodeBuilder::start`].
 ///
@@ -140,7 +145,50 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         self.configure(move |config| config.weight = weight)
     }
 
-    /// A capability that it offers.
+    /// Nothing runs, and nothing is registered or removed, where fewer than so many members are up: then workers are
+    /// stopped, their names are kept, and they start again when there are enough. Must be the same on all nodes, which
+    /// refuse each other otherwise. More than half of the nodes is what keeps two sides of a cut from running a name
+    /// twice, nearly always: a node that stands still may go on for a moment when it wakes.
+    ///
+    /// Names of a node that falls silent then start elsewhere some seconds later than without: after the time in which
+    /// it may notice that it is cut off, and the grace in which its workers stop.
+    #[must_use]
+    pub fn quorum(mut self, members: u16) -> Self {
+        match NonZeroU16::new(members) {
+            Some(members) => {
+                self.configure(move |config| config.strategy = StrategyId::StaticQuorum(members))
+            }
+            None => {
+                self.note(StartError::Config(ConfigError::ZeroBound("quorum")));
+                self
+            }
+        }
+    }
+
+    /// Has links only with nodes of such names: `*` stands for any characters, `?` for any one. Asked for several
+    /// times, each of them is allowed. Who is refused is told so, as is this node.
+    #[must_use]
+    pub fn allow(self, nodes: impl AsRef<str>) -> Self {
+        self.list(nodes.as_ref(), |peers, pattern| peers.allow.push(pattern))
+    }
+
+    /// Has no links with nodes of such names, allowed or not.
+    #[must_use]
+    pub fn deny(self, nodes: impl AsRef<str>) -> Self {
+        self.list(nodes.as_ref(), |peers, pattern| peers.deny.push(pattern))
+    }
+
+    fn list(mut self, text: &str, add: fn(&mut Peers, NodePattern)) -> Self {
+        match NodePattern::new(text) {
+            Ok(pattern) => self.configure(move |config| add(&mut config.peers, pattern)),
+            Err(fault) => {
+                self.note(StartError::BadText { what: "pattern", text: text.into(), fault });
+                self
+            }
+        }
+    }
+
+    /// A capability that it offers: workers can ask for it with [`Registering::on_role`](crate::Registering::on_role).
     #[must_use]
     pub fn role(mut self, role: impl AsRef<str>) -> Self {
         match Role::new(role.as_ref()) {
@@ -242,7 +290,8 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
     }
 
     /// Binds the transport, meets the peers and returns when the node is up (or after 10 seconds, when it still
-    /// goes on trying; see [`Node::up`]) and its singletons are registered, here or elsewhere.
+    /// goes on trying; see [`Node::up`]) and its singletons are registered, here or elsewhere. Below the quorum they are
+    /// registered once it is reached.
     ///
     /// # Errors
     /// The first mistake that was made while building, or what went wrong.
@@ -291,12 +340,16 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             Some(Ok(())) => {}
             None => warn!(target: "skep", node = %node.name(), "not up yet; going on"),
         }
+        let mut waiting = Vec::new();
         for name in self.singletons {
-            let registered =
-                node.whereis_or_register_raw(name.as_str(), name.as_str(), Payload::empty(), UP_WITHIN).await;
-            if let Err(error) = registered {
-                return Err(StartError::Singleton { name, error });
+            match register_singleton(&node, &name).await {
+                Ok(()) => {}
+                Err(RegisterError::NoQuorum(_)) => waiting.push(name),
+                Err(error) => return Err(StartError::Singleton { name, error }),
             }
+        }
+        if !waiting.is_empty() {
+            platform.spawn(register_later(shared, waiting));
         }
         Ok(node)
     }
@@ -368,6 +421,35 @@ fn check_messages(codes: &HashMap<Kind, Arc<dyn Code>>) -> Result<(), StartError
         }
     }
     Ok(())
+}
+
+async fn register_singleton(node: &Node, name: &Name) -> Result<(), RegisterError> {
+    let found = node.whereis_or_register_raw(name.as_str(), name.as_str(), Payload::empty(), UP_WITHIN);
+    found.await.map(drop)
+}
+
+/// Registers the singletons of a node that started below the quorum, once it is reached.
+async fn register_later(shared: Arc<Shared>, mut waiting: Vec<Name>) {
+    while let Some(name) = waiting.last() {
+        let goes_on = shared.status.until(|state| match &state.ended {
+            Some(_) => Some(false),
+            None => state.has_quorum.then_some(true),
+        });
+        if !goes_on.await {
+            return;
+        }
+        match register_singleton(&shared.node(), name).await {
+            Err(RegisterError::NoQuorum(_) | RegisterError::Timeout) => {
+                // Lost again, or its arbiter sees it later than we.
+                shared.platform.sleep_until(shared.platform.now() + SINGLETON_AGAIN).await;
+            }
+            Err(error) => {
+                warn!(target: "skep", node = %shared.name, %name, %error, "a singleton is not registered");
+                waiting.pop();
+            }
+            Ok(()) => drop(waiting.pop()),
+        }
+    }
 }
 
 /// Runs the engine to its end, whatever that is, and tells all who wait.

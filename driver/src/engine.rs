@@ -368,6 +368,8 @@ impl<D: Dialer> Engine<D> {
         }
         match &event {
             Event::Formed { .. } => self.shared.status.change(|state| state.is_up = true),
+            Event::QuorumLost { .. } => self.shared.status.change(|state| state.has_quorum = false),
+            Event::QuorumReached { .. } => self.shared.status.change(|state| state.has_quorum = true),
             Event::MemberUp { node, life }
             | Event::MemberSuspect { node, life }
             | Event::MemberLeaving { node, life }

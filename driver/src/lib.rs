@@ -46,7 +46,7 @@ pub use runtime::Runtime;
 pub use sim::SimRuntime;
 pub use skep_core as core;
 pub use skep_core::error::{
-    DrainError, GroupError, LookupError, OwnerError, ReadyError, RegisterError, UnregisterError,
+    DrainError, GroupError, LookupError, NoQuorum, OwnerError, ReadyError, RegisterError, UnregisterError,
 };
 pub use skep_core::event::Event;
 pub use skep_core::supervisor::{Restart, RestartPolicy};

@@ -29,6 +29,12 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
             info!(target: "skep", %node, "topology change ({word} for {node})");
         }
         Event::TopologySettled => info!(target: "skep", "topology change complete"),
+        Event::QuorumLost { lack } => {
+            warn!(target: "skep", node = %me, present = lack.present, needed = lack.needed, "{lack}: nothing runs on {me}");
+        }
+        Event::QuorumReached { present } => {
+            info!(target: "skep", node = %me, present, "quorum reached with {present} members");
+        }
         Event::Registering { name } => info!(target: "skep", %name, "registering {name}"),
         Event::AlreadyRegistered { name, node } => {
             info!(target: "skep", %name, %node, "found {name} already registered on {node}");
@@ -164,6 +170,7 @@ fn reason(why: StopReason) -> &'static str {
         StopReason::Superseded => "superseded",
         StopReason::Conflict => "conflict",
         StopReason::Draining => "draining",
+        StopReason::QuorumLost => "quorum lost",
         StopReason::HandedOver => "handed over",
     }
 }

@@ -47,6 +47,7 @@ pub(crate) struct State {
     pub(crate) life: Life,
     pub(crate) is_up: bool,
     pub(crate) is_leaving: bool,
+    pub(crate) has_quorum: bool,
     pub(crate) ended: Option<Ending>,
 }
 
@@ -61,7 +62,7 @@ struct Inner {
 
 impl Status {
     pub(crate) fn new(life: Life) -> Self {
-        let state = State { life, is_up: false, is_leaving: false, ended: None };
+        let state = State { life, is_up: false, is_leaving: false, has_quorum: true, ended: None };
         Self { inner: Mutex::new(Inner { state, waiting: Vec::new() }) }
     }
 

@@ -52,6 +52,17 @@ pub enum News {
         to: String,
         epoch: u64,
     },
+    QuorumLost {
+        present: usize,
+        needed: usize,
+    },
+    QuorumReached {
+        present: usize,
+    },
+    LinkRefused {
+        addr: String,
+        reason: String,
+    },
     Conflict {
         name: String,
         winner: String,
@@ -108,6 +119,11 @@ impl News {
                 to: to.to_string(),
                 epoch: epoch.0,
             },
+            Event::QuorumLost { lack } => Self::QuorumLost { present: lack.present, needed: lack.needed },
+            Event::QuorumReached { present } => Self::QuorumReached { present },
+            Event::LinkRefused { address, refusal } => {
+                Self::LinkRefused { addr: address.to_string(), reason: refusal.to_string() }
+            }
             Event::Conflict { name, winner, loser } => Self::Conflict {
                 name: name.to_string(),
                 winner: winner.to_string(),
@@ -129,6 +145,7 @@ fn ended(why: EndReason) -> (&'static str, Option<String>, Option<&'static str>)
                 StopReason::Superseded => "superseded",
                 StopReason::Conflict => "conflict",
                 StopReason::Draining => "draining",
+                StopReason::QuorumLost => "quorum_lost",
                 StopReason::HandedOver => "handed_over",
             };
             let how = match stopped {
@@ -160,6 +177,11 @@ impl fmt::Display for News {
             Self::Conflict { name, winner, loser } => {
                 write!(f, "{name} ran twice: {winner} keeps it, {loser} stops it")
             }
+            Self::QuorumLost { present, needed } => {
+                write!(f, "no quorum: {present} of {needed} members are here, nothing runs")
+            }
+            Self::QuorumReached { present } => write!(f, "quorum reached with {present} members"),
+            Self::LinkRefused { addr, reason } => write!(f, "no link with {addr}: {reason}"),
             Self::Missed { count } => write!(f, "{count} events were missed"),
         }
     }
@@ -167,7 +189,8 @@ impl fmt::Display for News {
 
 #[cfg(test)]
 mod tests {
-    use skep_core::id::{Epoch, Life, Name, NodeName, Reason};
+    use skep_core::error::{NoQuorum, Refusal};
+    use skep_core::id::{Address, Epoch, Life, Name, NodeName, Reason};
 
     use super::*;
 
@@ -206,6 +229,18 @@ mod tests {
                     why: EndReason::Exited(Exit::Failed(Reason::new("boom"))),
                 }),
                 r#"{"event":"stopped","name":"n","epoch":5,"why":"failed","reason":"boom"}"#,
+            ),
+            (
+                of(Event::QuorumLost { lack: NoQuorum { present: 1, needed: 2 } }),
+                r#"{"event":"quorum_lost","present":1,"needed":2}"#,
+            ),
+            (of(Event::QuorumReached { present: 2 }), r#"{"event":"quorum_reached","present":2}"#),
+            (
+                of(Event::LinkRefused {
+                    address: Address::new("h:1").expect("a good address"),
+                    refusal: Refusal::NotAllowed,
+                }),
+                r#"{"event":"link_refused","addr":"h:1","reason":"nodes of its name are not allowed"}"#,
             ),
             (News::Missed { count: 3 }, r#"{"event":"missed","count":3}"#),
         ] {

@@ -22,7 +22,7 @@ const MAX_QUESTIONS: usize = 1 << 16;
 pub struct Forwarder<M> {
     boxes: BTreeMap<Life, Outbox<M>>,
     /// How many messages of each name are in them.
-    names: BTreeMap<Name, usize>,
+    names: BTreeMap<String, usize>,
     last_number: u64,
     /// Where names went that were here, and as which start they go on there: each time since nothing of them was on
     /// its way.
@@ -118,7 +118,7 @@ impl<M> Forwarder<M> {
     /// owed an acknowledgement.
     pub fn forward(&mut self, to: Life, name: Name, message: M, owed: Option<(Life, u64)>) {
         self.last_number += 1;
-        *self.names.entry(name.clone()).or_default() += 1;
+        *self.names.entry(name.as_str().into()).or_default() += 1;
         let outbox = self.boxes.entry(to).or_insert(Outbox { waiting: VecDeque::new(), underway: 0 });
         outbox.waiting.push_back(Forwarded { number: self.last_number, name, message, owed });
     }
@@ -210,12 +210,12 @@ impl<M> Forwarder<M> {
 
     /// That message has arrived, or never will.
     fn is_over(&mut self, forwarded: &Forwarded<M>, then: &mut Vec<Then>) {
-        if let Some(count) = self.names.get_mut(&forwarded.name) {
+        if let Some(count) = self.names.get_mut(forwarded.name.as_str()) {
             *count -= 1;
             if *count == 0 {
-                self.names.remove(&forwarded.name);
+                self.names.remove(forwarded.name.as_str());
                 // Nothing is before what comes now: it goes straight to where the name went last.
-                if let Some(ways) = self.departed.get_mut(&forwarded.name) {
+                if let Some(ways) = self.departed.get_mut(forwarded.name.as_str()) {
                     ways.drain(..ways.len() - 1);
                 }
             }

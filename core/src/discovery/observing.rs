@@ -32,12 +32,13 @@ impl Machine {
         self.book.expire(self.now);
         self.tell_news();
         let mine = self.config.address.clone();
-        let (links, table) = (&self.links, &self.table);
+        let (links, table, peers) = (&self.links, &self.table, &self.config.peers);
         let is_leaving = table.mine().announced == Announced::Leaving && !self.broken(Mutant::LeaverDials);
         let skip = |address: &Address, member: Option<Life>| {
             *address == mine
                 || (is_leaving && member.is_none()) // who leaves looks for nobody new
                 || member.is_some_and(|life| links.to(life).is_some())
+                || member.and_then(|life| table.of(life)).is_some_and(|it| !peers.admits(&it.node))
                 || links.reaches(address)
         };
         let due = self.book.take_due(self.now, skip);

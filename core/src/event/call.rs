@@ -127,7 +127,7 @@ pub struct Ownership {
     pub life: Life,
     /// The name's place in the ring.
     pub slot: Slot,
-    /// In words: arbiter, candidates, who was excluded and for what.
+    /// In words: arbiter, candidates in the order of the strategy, who was excluded and for what, where it runs.
     pub why: String,
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Exit, SourceFailure, StopReason, Stopped};
-use crate::error::{DialFailure, Refusal};
+use crate::error::{DialFailure, NoQuorum, Refusal};
 use crate::id::{Address, Epoch, Group, Life, Name, NodeName, Reason, Source};
 
 /// News, for logs and subscribers.
@@ -55,6 +55,16 @@ pub enum Event {
     },
     /// All that the last topology changes asked of this node is done.
     TopologySettled,
+    /// Too few members are here for the strategy, as this node sees it: nothing runs here, and callers are refused.
+    QuorumLost {
+        /// How many are here, and how many have to be.
+        lack: NoQuorum,
+    },
+    /// Enough members are here: names run.
+    QuorumReached {
+        /// How many are here.
+        present: usize,
+    },
     /// A user of this node claims a name.
     Registering {
         /// Which.

@@ -203,6 +203,8 @@ pub enum StopReason {
     Conflict,
     /// This node gives its workers away.
     Draining,
+    /// Too few members are here for the strategy.
+    QuorumLost,
     /// It goes on elsewhere, with what it handed over.
     HandedOver,
 }

@@ -7,23 +7,25 @@ mod holdings;
 mod letters;
 mod send;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::discovery::{Book, Readiness};
-use crate::error::{ConfigError, RetireReason};
+use crate::error::{ConfigError, Refusal, RetireReason};
 use crate::event::{Counters, Event, Input, Output, Status};
-use crate::id::{Life, Name, Revision};
-use crate::membership::{Announced, Departed, Detector, Health, Links, Record, Table};
+use crate::id::{Address, Life, Name, Revision};
+use crate::membership::{Announced, Caution, Departed, Detector, Health, Links, Record, Table};
 use crate::mutant::Mutant;
-use crate::placement::RingStrategy;
+use crate::placement::Strategy;
 use crate::random::Random;
 use crate::ring::Ring;
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
 use crate::tracker::{
-    Callers, Departure, Desk, Gates, Groups, Host, Moves, Registry, Replication, Stability, Surrenders, Told,
+    Callers, Departure, Desk, Gates, Groups, Host, Moves, Registry, Replication, Stability, Standing, Surrenders,
+    Told,
 };
 use crate::wire::List;
 
@@ -51,6 +53,8 @@ pub struct Machine {
     pub(crate) detector: Detector,
     pub(crate) book: Book,
     pub(crate) readiness: Readiness,
+    /// With whom there is no link, by their address, and the reason that was told.
+    pub(crate) refusals: BTreeMap<Address, Refusal>,
     pub(crate) dial_timer: Option<Instant>,
     pub(crate) dial_again: bool,
     pub(crate) digests: u64,
@@ -60,8 +64,9 @@ pub struct Machine {
 
     // placement
     pub(crate) ring: Ring,
-    pub(crate) strategy: RingStrategy,
+    pub(crate) strategy: Box<dyn Strategy>,
     pub(crate) gates: Gates,
+    pub(crate) standing: Standing,
     pub(crate) unsettled: bool,
 
     // tracker
@@ -104,6 +109,11 @@ impl Machine {
             announced: Announced::Joining,
             health: Health::Alive,
         };
+        let strategy = config.strategy.strategy();
+        let caution = match strategy.pause_after_silence(&config) {
+            Some(_) => Caution::Wary,
+            None => Caution::Usual,
+        };
         let mut timers = Timers::default();
         timers.set(now + config.form_after, Timer::Form);
         timers.set(now + config.detection.probe_interval, Timer::Probe);
@@ -123,17 +133,19 @@ impl Machine {
             seen: BTreeMap::new(),
             departed: Departed::default(),
             links: Links::new(me),
-            detector: Detector::default(),
+            detector: Detector::new(caution),
             book: Book::new(&config),
             readiness: Readiness::new(now),
+            refusals: BTreeMap::new(),
             dial_timer: None,
             dial_again: false,
             digests: 0,
             gap: None,
             progress_at: now,
             ring: Ring::new(config.slot_bits),
-            strategy: RingStrategy,
+            strategy,
             gates: Gates::default(),
+            standing: Standing::default(),
             unsettled: false,
             registry: Registry::default(),
             replication: Replication::default(),
@@ -196,6 +208,7 @@ impl Machine {
             self.come_up();
             self.settle_members();
             self.settle_gates();
+            self.settle_quorum();
             self.settle_names();
             self.settle_moves();
             if self.retired || !self.has_changed() {
@@ -270,6 +283,7 @@ impl Machine {
                 Timer::CallDeadline(seq) => self.on_call_deadline(seq),
                 Timer::GroupDeadline(call) => self.on_group_deadline(call),
                 Timer::GrantDeadline(name) => self.on_grant_deadline(&name),
+                Timer::Stopped(life) => self.on_stopped_timer(life),
                 Timer::Takeover(name) => self.on_takeover_timer(&name),
                 Timer::Restart(name) => self.on_restart_timer(&name),
                 Timer::RestartTimeout(name, epoch) => self.on_restart_timeout(&name, epoch),

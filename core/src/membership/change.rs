@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Announced, Health, Record};
+use super::{Announced, Caution, Health, Record};
 use crate::error::Refusal;
 use crate::event::{Event, Status, TopologyChange};
 use crate::id::NodeName;
@@ -18,7 +18,7 @@ impl Machine {
                 changed.iter().filter_map(|&life| self.table.of(life).cloned()).collect();
             self.pass_on(&records);
             let (mut joined, mut left, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-            let mut live_changed = false;
+            let (mut live_changed, mut doubts_changed) = (false, false);
             for record in &records {
                 let before = self.seen.insert(record.life, record.status());
                 if record.is_down() && matches!(before, Some(Status::Up | Status::Suspect | Status::Leaving))
@@ -26,6 +26,7 @@ impl Machine {
                     ended.push(record.life);
                 }
                 live_changed |= before.is_none_or(|status| status == Status::Down) != record.is_down();
+                doubts_changed |= (before == Some(Status::Suspect)) != (record.status() == Status::Suspect);
                 match (self.ring.contains(record.life), record.is_in_ring()) {
                     (false, true) => {
                         let unknown = before.is_none_or(|status| status == Status::Down);
@@ -36,7 +37,7 @@ impl Machine {
                 }
                 self.on_status(record, before);
             }
-            if live_changed {
+            if live_changed || (doubts_changed && self.detector.caution == Caution::Wary) {
                 self.watch();
             }
             if !joined.is_empty() || !left.is_empty() {
@@ -67,6 +68,7 @@ impl Machine {
         }
         if life != self.me && status != Status::Down && before.is_none_or(|before| before == Status::Down) {
             // Both ends learn of each other at about the same time: the lower life dials at once, the other waits.
+            self.on_life_back(life);
             let wait = if self.me < life { core::time::Duration::ZERO } else { self.config.redial.min * 2 };
             self.book.belongs_to(&record.address, life, self.now + wait);
             self.dial_again = true;

@@ -12,6 +12,20 @@ use crate::time::Instant;
 /// The worst local health: timeouts are this many times longer, plus one.
 const WORST_HEALTH: u32 = 8;
 
+/// How many times longer timeouts may become where others count on our noticing.
+pub(crate) const WARY_PATIENCE: u32 = 2;
+
+/// How far a node goes to notice that it is cut off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Caution {
+    /// Others will notice who is gone, and tell.
+    #[default]
+    Usual,
+    /// It watches those who watch it too, and all members as soon as anyone is suspected: that others are gone may
+    /// be what being cut off looks like, and then nobody else will tell.
+    Wary,
+}
+
 /// All that this node asks about others.
 #[derive(Debug, Default)]
 pub(crate) struct Detector {
@@ -25,6 +39,7 @@ pub(crate) struct Detector {
     pub(crate) thawing: BTreeMap<Life, u64>,
     /// Others asked us about this subject and wait for an answer.
     pub(crate) errands: BTreeMap<Life, Vec<Errand>>,
+    pub(crate) caution: Caution,
     health: u32,
     seq: u64,
 }
@@ -66,6 +81,10 @@ pub(crate) struct Errand {
 }
 
 impl Detector {
+    pub(crate) fn new(caution: Caution) -> Self {
+        Self { caution, ..Self::default() }
+    }
+
     /// How much it holds, for `Machine::holdings`.
     #[cfg(feature = "mutants")]
     pub(crate) fn holdings(&self) -> [(&'static str, usize); 3] {
@@ -88,7 +107,11 @@ impl Detector {
 
     /// Something says that this node is slow.
     pub(crate) fn doubt(&mut self) {
-        self.health = (self.health + 1).min(WORST_HEALTH);
+        let worst = match self.caution {
+            Caution::Usual => WORST_HEALTH,
+            Caution::Wary => WARY_PATIENCE - 1,
+        };
+        self.health = (self.health + 1).min(worst);
     }
 
     /// Something says that it is not.

@@ -59,6 +59,7 @@ impl Machine {
             return;
         };
         let life = link.peer.life;
+        self.refusals.remove(&link.peer.address); // should it refuse us later, that is news
         if let Way::Dialled(address) = &link.way {
             self.book.welcomed(address);
         }

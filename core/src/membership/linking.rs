@@ -6,7 +6,7 @@ use super::links::Settled;
 use super::{Health, Merged, Record};
 use crate::error::{DialFailure, Refusal, RetireReason};
 use crate::event::{Event, Output, Way};
-use crate::id::{Address, Life, LinkId};
+use crate::id::{Address, Life, LinkId, NodeName};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::wire::Hello;
@@ -48,6 +48,9 @@ impl Machine {
     }
 
     fn judge(&self, peer: &Hello) -> Verdict {
+        if !self.may_link_with(&peer.node) {
+            return Verdict::Refuse(Refusal::NotAllowed);
+        }
         if peer.life.tag() == self.me.tag() {
             // The later life makes way; of equal ones, drawn in the same moment, that of the later name or place.
             let ours = (self.me, &self.config.node, &self.config.address);
@@ -84,6 +87,21 @@ impl Machine {
             Some(rival) if !self.broken(Mutant::TwinAdmitted) => Verdict::AskAbout(rival.life),
             Some(_) | None => Verdict::Admit,
         }
+    }
+
+    fn may_link_with(&self, node: &NodeName) -> bool {
+        self.config.peers.admits(node) || self.broken(Mutant::ListsIgnored)
+    }
+
+    /// There is no link with who is at this address, and there will be none. Told once, however often it tries again.
+    fn on_refusal(&mut self, address: Address, refusal: Refusal) {
+        if self.refusals.get(&address) == Some(&refusal) {
+            return;
+        }
+        if self.refusals.len() < self.config.max_addresses || self.refusals.contains_key(&address) {
+            self.refusals.insert(address.clone(), refusal.clone());
+        }
+        self.event(Event::LinkRefused { address, refusal });
     }
 
     fn admit(&mut self, id: LinkId) {
@@ -136,7 +154,7 @@ impl Machine {
             self.dial_again = true;
         }
         if is_news && !matches!(refusal, Refusal::Duplicate | Refusal::Left | Refusal::Stalled) {
-            self.event(Event::LinkRefused { address: link.peer.address.clone(), refusal });
+            self.on_refusal(link.peer.address.clone(), refusal);
         }
         if served {
             self.on_unlinked(link.peer.life);
@@ -168,7 +186,7 @@ impl Machine {
             }
             Refusal::TagClash => self.retire(RetireReason::TagClash),
             Refusal::Duplicate | Refusal::Left | Refusal::Stalled => {}
-            refusal if is_news => self.event(Event::LinkRefused { address: link.peer.address, refusal }),
+            refusal if is_news => self.on_refusal(link.peer.address, refusal),
             _ => {} // told before
         }
     }
@@ -215,7 +233,7 @@ impl Machine {
                 let jitter = self.random.next();
                 self.book.failed(&address, self.now, jitter);
             } else if self.book.unwanted(&address, &refusal, self.now) && refusal != Refusal::Ourselves {
-                self.event(Event::LinkRefused { address, refusal });
+                self.on_refusal(address, refusal);
             }
             return;
         }

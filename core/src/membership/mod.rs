@@ -8,12 +8,14 @@ mod evidence;
 mod greeting;
 mod linking;
 mod links;
+mod peers;
 mod probing;
 mod record;
 mod table;
 
 pub(crate) use departed::{Departed, Ended};
-pub(crate) use detector::Detector;
+pub(crate) use detector::{Caution, Detector, WARY_PATIENCE};
 pub(crate) use links::Links;
+pub use peers::Peers;
 pub(crate) use record::{Announced, Health, Record};
 pub(crate) use table::{Merged, Table};

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::detector::{Errand, Probe, observers};
+use super::detector::{Caution, Errand, Probe, observers};
 use super::{Announced, Health};
 use crate::error::Refusal;
 use crate::event::Event;
@@ -22,10 +22,23 @@ impl Machine {
         let live: Vec<Life> =
             self.table.iter().filter(|record| !record.is_down()).map(|record| record.life).collect();
         let (me, count) = (self.me, self.config.detection.observers);
+        let (ours, all) = match self.detector.caution {
+            Caution::Wary if self.broken(Mutant::SilenceNotFollowedUp) => (Vec::new(), false),
+            Caution::Usual => (Vec::new(), false),
+            Caution::Wary => (observers(me, live.iter().copied(), count), self.is_anyone_suspected()),
+        };
         let mine = live.iter().copied().filter(|&subject| {
-            subject != me && observers(subject, live.iter().copied(), count).contains(&me)
+            let watches = |subject| observers(subject, live.iter().copied(), count).contains(&me);
+            subject != me && (all || ours.contains(&subject) || watches(subject))
         });
         self.detector.watch(mine.collect::<Vec<_>>().into_iter());
+        if all {
+            self.probe_idle(); // all at once, not at their next turn
+        }
+    }
+
+    fn is_anyone_suspected(&self) -> bool {
+        self.table.others().any(|record| record.health == Health::Suspect)
     }
 
     /// The members that watch `subject`, in order of rank.
@@ -37,6 +50,11 @@ impl Machine {
     pub(crate) fn on_probe_timer(&mut self) {
         self.timers.set(self.now + self.config.detection.probe_interval, Timer::Probe);
         self.close_silent_links();
+        self.probe_idle();
+    }
+
+    /// Probes all subjects whose last probe is over.
+    fn probe_idle(&mut self) {
         let idle = self.detector.subjects.iter().filter(|(_, probe)| **probe == Probe::Idle);
         for subject in idle.map(|(&life, _)| life).collect::<Vec<_>>() {
             let seq = self.detector.next_seq();

@@ -3,7 +3,6 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::Strategy;
 use crate::event::WorkerSpec;
 use crate::id::{Life, Name, Role};
 use crate::machine::Machine;
@@ -49,6 +48,7 @@ impl Machine {
     pub(crate) fn candidates(&self, spec: &WorkerSpec) -> Vec<(Life, u16)> {
         let allowed = |record: &&Record| match record.exclusion(spec) {
             None => true,
+            Some(Exclusion::NoKind) => self.broken(Mutant::KindsIgnored),
             Some(Exclusion::NoRole(_)) => self.broken(Mutant::RolesIgnored),
             Some(_) => false,
         };
@@ -56,13 +56,14 @@ impl Machine {
     }
 
     /// Where a name should run: the strategy's choice among the members that may run it, if possible among those
-    /// that are not in `except`. This alone answers that question.
+    /// that are not in `except`; nowhere below the quorum. This alone answers that question.
     pub(crate) fn choose_host(
         &self,
         name: &Name,
         spec: &WorkerSpec,
         except: &BTreeSet<Life>,
     ) -> Option<Life> {
+        self.quorum().ok()?;
         let slot = self.ring.slot_of(name);
         let all = self.candidates(spec);
         let fresh: Vec<(Life, u16)> =

@@ -1,49 +1,110 @@
-//! Why a name is where it is: the wanted host in words.
+//! Why a name is where it is: the wanted host, in words that a reader can check.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::Exclusion;
 use crate::error::OwnerError;
-use crate::event::{Ownership, WorkerSpec};
-use crate::id::Name;
+use crate::event::{Ownership, Status, WorkerSpec};
+use crate::id::{Kind, Life, Name, Slot};
 use crate::machine::Machine;
+use crate::tracker::{Entry, State};
 
 impl Machine {
     /// Who should run a name and why; of a free name, who would be its arbiter.
     pub(crate) fn ownership(&self, name: &Name) -> Result<Ownership, OwnerError> {
         let slot = self.ring.slot_of(name);
-        let arbiter = self.ring.owner(slot).ok_or(OwnerError::NoNodeAvailable)?;
-        let standing = self.registry.winner(name).and_then(|entry| Some((entry.spec()?, entry.holder())));
-        let mut why = format!("slot {} belongs to {}", slot.0, self.table.node_of(arbiter));
-        let life = match standing {
-            None => arbiter,
-            Some((WorkerSpec::Attached, holder)) => {
-                why.push_str(", the worker is attached and stays where it is");
-                holder.unwrap_or(arbiter)
+        let Some(arbiter) = self.ring.owner(slot) else {
+            return Err(OwnerError::NoNodeAvailable { why: "no member is up".to_string() });
+        };
+        let mut words = Vec::from([format!("slot {} belongs to {}", slot.0, self.called(arbiter))]);
+        let wanted = match self.registry.winner(name).map(|entry| (entry, &entry.state)) {
+            None | Some((_, State::Removed)) => {
+                words.push("nobody has registered it".to_string());
+                let heirs = self.strategy.ranking(&self.ring, slot, arbiter, &self.members_in_ring());
+                words.push(format!("next in line: {}", self.list(&heirs)));
+                Some(arbiter)
             }
-            Some((spec, _)) => {
-                why.push_str(&self.excluded(spec));
-                self.choose_host(name, spec, &BTreeSet::new()).ok_or(OwnerError::NoNodeAvailable)?
+            Some((_, State::Live { holder, spec: WorkerSpec::Attached, .. })) => {
+                let holder = holder.unwrap_or(arbiter);
+                words.push(format!("attached on {}, where it stays", self.called(holder)));
+                Some(holder)
+            }
+            Some((entry, State::Live { spec, .. })) => {
+                words.push(self.who_may(slot, arbiter, spec));
+                words.extend(self.who_may_not(spec));
+                let wanted = self.choose_host(name, spec, &BTreeSet::new());
+                words.push(self.whereabouts(entry, wanted));
+                wanted
             }
         };
-        Ok(Ownership { node: self.table.node_of(life), life, slot, why })
+        words.extend(self.quorum().err().map(|lack| format!("{lack}, so nothing runs")));
+        let why = words.join("; ");
+        match wanted {
+            Some(life) => Ok(Ownership { node: self.table.node_of(life), life, slot, why }),
+            None => Err(OwnerError::NoNodeAvailable { why }),
+        }
     }
 
-    fn excluded(&self, spec: &WorkerSpec) -> String {
-        let kind = spec.kind();
-        let (able, unable): (Vec<_>, Vec<_>) = self
-            .table
-            .iter()
-            .filter(|record| !record.is_down())
-            .partition(|record| record.is_in_ring() && record.kinds.contains(&kind));
-        let names: Vec<&str> = able.iter().map(|record| record.node.as_str()).collect();
-        let mut words = format!(", candidates for kind {kind}: {}", names.join(" "));
-        for record in unable {
-            let fault = if record.is_in_ring() { "has no code for it" } else { "is not up" };
-            words.push_str(&format!(", {} {fault}", record.node));
+    fn members_in_ring(&self) -> Vec<(Life, u16)> {
+        self.ring.members().collect()
+    }
+
+    fn who_may(&self, slot: Slot, arbiter: Life, spec: &WorkerSpec) -> String {
+        let ranking = self.strategy.ranking(&self.ring, slot, arbiter, &self.candidates(spec));
+        if ranking.is_empty() {
+            "may run nowhere".to_string()
+        } else {
+            format!("may run on, best first: {}", self.list(&ranking))
         }
-        words
+    }
+
+    fn who_may_not(&self, spec: &WorkerSpec) -> Option<String> {
+        let kind = spec.kind();
+        let excluded: Vec<String> = (self.table.iter())
+            .filter_map(|record| Some(format!("{} {}", record.node, fault(&record.exclusion(spec)?, &kind)?)))
+            .collect();
+        (!excluded.is_empty()).then(|| format!("not on: {}", excluded.join(", ")))
+    }
+
+    fn whereabouts(&self, entry: &Entry, wanted: Option<Life>) -> String {
+        let Some(holder) = entry.holder() else {
+            return "waits for a host".to_string();
+        };
+        let node = self.table.node_of(holder);
+        match self.table.status(holder) {
+            Some(Status::Down) if self.standing.lingers(holder) => {
+                format!("was on {node}, which fell silent and may still be stopping it")
+            }
+            Some(Status::Down) => format!("was on {node}, which is down"),
+            Some(_) | None if self.quorum().is_err() => format!("was on {node}"),
+            Some(_) | None if Some(holder) == wanted => format!("runs on {node}, as wanted"),
+            Some(_) | None => format!("runs on {node}, and is to move unless it asked to stay"),
+        }
+    }
+
+    fn list(&self, lives: &[Life]) -> String {
+        lives.iter().map(|&life| self.called(life)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn called(&self, life: Life) -> String {
+        let node = self.table.node_of(life);
+        match self.table.status(life) {
+            Some(Status::Suspect) => format!("{node} (suspected)"),
+            Some(Status::Joining | Status::Up | Status::Leaving | Status::Down) | None => node.to_string(),
+        }
+    }
+}
+
+/// Of members that are gone there is nothing to say.
+fn fault(exclusion: &Exclusion, kind: &Kind) -> Option<String> {
+    match exclusion {
+        Exclusion::Down => None,
+        Exclusion::Joining => Some("is joining".to_string()),
+        Exclusion::Leaving => Some("is leaving".to_string()),
+        Exclusion::NoKind => Some(format!("has no code for kind {kind}")),
+        Exclusion::NoRole(role) => Some(format!("lacks role {role}")),
     }
 }

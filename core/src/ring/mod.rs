@@ -92,6 +92,16 @@ impl Ring {
         })
     }
 
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.by_life.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_life.is_empty()
+    }
+
     /// Whether `life` is a member.
     pub fn contains(&self, life: Life) -> bool {
         self.by_life.contains_key(&life)
@@ -176,6 +186,16 @@ impl Ring {
             .map(|(life, weight)| Bidder::new(life, weight).bid(slot))
             .reduce(|best, bid| if bid.beats(best) { bid } else { best })
             .map(|best| best.life)
+    }
+
+    /// All of `candidates`, the best bid for `slot` first.
+    pub fn ranked(&self, slot: Slot, candidates: impl Iterator<Item = (Life, u16)>) -> Vec<Life> {
+        let mut bids: Vec<Bid> =
+            candidates.map(|(life, weight)| Bidder::new(life, weight).bid(slot)).collect();
+        bids.sort_unstable_by(|one, other| {
+            if one.beats(*other) { core::cmp::Ordering::Less } else { core::cmp::Ordering::Greater }
+        });
+        bids.into_iter().map(|bid| bid.life).collect()
     }
 
     fn seat(&mut self, newcomer: Bidder) -> Option<u16> {

@@ -129,7 +129,8 @@ impl Machine {
         }
         self.gates.generation += 1;
         let generation = self.gates.generation;
-        let others: BTreeSet<Life> = self.table.others().map(|record| record.life).collect();
+        let others = self.table.others().map(|record| record.life);
+        let others: BTreeSet<Life> = others.chain(self.standing.lingering()).collect();
         let skip = self.broken(Mutant::BarrierSkipped);
         let ended = if self.broken(Mutant::TakenOverUnlevelled) { Vec::new() } else { ended.to_vec() };
         if (!gained.is_empty() || !ended.is_empty()) && !skip {
@@ -147,19 +148,7 @@ impl Machine {
             .map(|&(life, ..)| life)
             .collect();
         if !strangers.is_empty() && self.ring.contains(me) && !skip {
-            let mut mine = SlotSet::new(self.config.slot_bits);
-            for slot in
-                (0..self.ring.slot_count()).map(Slot).filter(|&slot| self.ring.owner(slot) == Some(me))
-            {
-                mine.insert(slot);
-            }
-            self.gates.gates.push(Gate {
-                generation,
-                slots: mine,
-                ended: Vec::new(),
-                waiting: strangers,
-                needed: BTreeMap::new(),
-            });
+            self.close_slots(strangers);
         }
         let ring = &self.ring;
         self.gates.stashed.retain(|(name, _), _| ring.owner(ring.slot_of(name)) == Some(me));
@@ -183,11 +172,27 @@ impl Machine {
         entry.holder().is_none_or(|life| self.gates.is_level(life))
     }
 
+    /// Closes all slots that are ours, until these have said that our ring is theirs, or run nothing any more.
+    pub(super) fn close_slots(&mut self, waiting: BTreeSet<Life>) {
+        let mut slots = SlotSet::new(self.config.slot_bits);
+        for slot in (0..self.ring.slot_count()).map(Slot).filter(|&slot| self.owns(slot)) {
+            slots.insert(slot);
+        }
+        let generation = self.gates.generation;
+        self.gates.gates.push(Gate {
+            generation,
+            slots,
+            ended: Vec::new(),
+            waiting,
+            needed: BTreeMap::new(),
+        });
+    }
+
     /// Asks those whose word is missing, or only `whom`.
     pub(crate) fn ask_barrier(&mut self, whom: Option<Life>) {
         let barrier = Barrier { generation: self.gates.generation, ring_hash: self.view_hash() };
         for life in self.gates.waiting() {
-            if whom.is_none_or(|whom| whom == life) {
+            if whom.is_none_or(|whom| whom == life) && self.table.is_live(life) {
                 self.send_to(life, barrier.clone());
             }
         }
@@ -255,10 +260,10 @@ impl Machine {
         if self.gates.gates.is_empty() {
             return;
         }
-        let (table, registry) = (&self.table, &self.registry);
+        let (table, registry, standing) = (&self.table, &self.registry, &self.standing);
         let before = self.gates.gates.len();
         self.gates.gates.retain_mut(|gate| {
-            gate.waiting.retain(|&life| table.is_live(life));
+            gate.waiting.retain(|&life| table.is_live(life) || standing.lingers(life));
             gate.needed.retain(|&life, _| table.is_live(life));
             let has = |(&origin, &position): (&Life, &u64)| registry.position(origin) >= position;
             !(gate.waiting.is_empty() && gate.needed.values().flatten().all(has))

@@ -200,6 +200,8 @@ impl Machine {
             {
                 Verdict::TooLate
             }
+            // The same, and one that was asked before may yet remove it, too.
+            Verdict::NoQuorum(_) if !caller.silent.is_empty() => Verdict::TooLate,
             verdict => verdict,
         };
         self.return_verdict(caller.call, &caller.name, &caller.wish, verdict);
@@ -232,6 +234,7 @@ impl Machine {
             Wish::Unregister => Reply::Unregistered(match verdict {
                 Verdict::Unregistered { .. } | Verdict::Gone => Ok(()),
                 Verdict::NotFound => Err(UnregisterError::NotFound),
+                Verdict::NoQuorum(lack) => Err(UnregisterError::NoQuorum(lack)),
                 Verdict::Busy => Err(UnregisterError::Busy),
                 _ => Err(UnregisterError::Timeout),
             }),
@@ -254,6 +257,7 @@ impl Machine {
             }
             Verdict::UnknownKind => Err(RegisterError::UnknownKind),
             Verdict::NoNodeAvailable => Err(RegisterError::NoNodeAvailable),
+            Verdict::NoQuorum(lack) => Err(RegisterError::NoQuorum(lack)),
             Verdict::StartFailed(reason) => Err(RegisterError::StartFailed { reason }),
             Verdict::Busy => Err(RegisterError::Busy),
             Verdict::Unregistered { .. }

@@ -78,9 +78,14 @@ impl Machine {
 
     /// Decides a claim for a name of which nothing is under way.
     fn decide(&mut self, name: &Name, waiter: Waiter) {
+        if let Some(refusal) = self.refusal(&waiter.wish) {
+            self.answer(waiter.client, refusal);
+            return;
+        }
         let standing = self.registry.winner(name).cloned();
         if let Some(entry) = standing.as_ref().filter(|entry| self.is_vacant(entry) && !entry.is_attached())
             && waiter.wish != Wish::Unregister
+            && self.quorum().is_ok()
         {
             self.begin_takeover(name, entry.dot, BTreeSet::new(), 0); // who asks hears where it went
             self.wait_behind(name, waiter);
@@ -151,7 +156,7 @@ impl Machine {
         let State::Live { holder, spec, .. } = &entry.state else {
             unreachable!("the winner stands");
         };
-        let runs = holder.filter(|&life| life == self.me || self.table.is_live(life));
+        let runs = holder.filter(|&life| life == self.me || self.may_run(life));
         let Some(host) = runs.filter(|_| *spec != WorkerSpec::Attached) else {
             self.end(entry.dot, client); // nothing runs, or what runs is told by the record and lives on
             return;

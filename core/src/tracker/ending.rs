@@ -123,7 +123,7 @@ impl Machine {
     /// Starts a worker of ours again, if the registration still says that it is ours.
     fn restart_here(&mut self, name: &Name) {
         let dot = self.host.workers[name].dot;
-        let standing = dot.and_then(|dot| self.registry.entry(dot));
+        let standing = dot.and_then(|dot| self.registry.entry(dot)).filter(|_| self.quorum().is_ok());
         if !standing.is_some_and(|entry| entry.is_live() && entry.holder() == Some(self.me)) {
             self.forget_worker(name);
             self.look.insert(name.clone());
@@ -233,14 +233,14 @@ impl Machine {
 
     fn after_stop(&mut self, name: &Name, then: Then) {
         match then {
-            Then::Report { to, epoch, halt: true } => {
+            Then::Report { to, epoch, halt: true } if self.quorum().is_ok() => {
                 let worker = self.host.workers.get_mut(name).expect("the caller found it");
                 let until = self.now + self.config.retry_after * HALTED_RETRIES;
                 worker.phase = Phase::Halted { by: to, until };
                 self.timers.set(until, Timer::Restart(name.clone()));
                 self.report_stop(to, name, epoch);
             }
-            Then::Report { to, epoch, halt: false } => {
+            Then::Report { to, epoch, halt: _ } => {
                 self.forget_worker(name);
                 self.report_stop(to, name, epoch);
             }

@@ -51,14 +51,6 @@ impl Entry {
         }
     }
 
-    /// What runs. `None` if it does not stand.
-    pub(crate) fn spec(&self) -> Option<&WorkerSpec> {
-        match &self.state {
-            State::Live { spec, .. } => Some(spec),
-            State::Removed => None,
-        }
-    }
-
     pub(crate) fn is_attached(&self) -> bool {
         matches!(&self.state, State::Live { spec: WorkerSpec::Attached, .. })
     }

@@ -103,6 +103,9 @@ impl Machine {
             self.gates.stash(host, report, self.config.max_claims);
             return;
         }
+        if self.quorum().is_err() {
+            return; // it reports again, until we may decide
+        }
         let ours = match self.desk.matters.get(&report.name).map(|matter| &matter.step) {
             Some(Step::Starting(starting)) => starting.host == host && starting.epoch == report.epoch,
             Some(Step::Stopping(stopping)) if stopping.host == host && stopping.epoch == report.epoch => {
@@ -155,7 +158,7 @@ impl Machine {
             (None, None) => true,
             (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
             (Some(entry), Some(dot)) => {
-                let runs = entry.holder().is_some_and(|life| life == self.me || self.table.is_live(life));
+                let runs = entry.holder().is_some_and(|life| life == self.me || self.may_run(life));
                 entry.dot == dot && (entry.epoch < epoch || is_copy) && !runs
             }
             (Some(_), None) | (None, Some(_)) => false,

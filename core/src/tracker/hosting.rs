@@ -23,7 +23,7 @@ impl Machine {
         let stale = self.ring.owner(slot) != Some(from) && !self.broken(Mutant::OldOrdersAccepted);
         // an order that was made in ignorance of a later start
         let outdated = self.registry.winner(&order.name).is_some_and(|entry| entry.epoch > order.epoch);
-        if stale || outdated || !self.ring.contains(self.me) {
+        if stale || outdated || !self.ring.contains(self.me) || self.quorum().is_err() {
             self.report_progress(from, &order, Progress::Refused);
             return;
         }

@@ -51,10 +51,11 @@ impl Machine {
         self.take_over_vacant();
     }
 
-    /// Whether a life is known, and known to be down. An unknown one is parked: its record will come.
+    /// Whether a life is known, and known to run nothing any more. An unknown one is parked: its record will come.
     pub(crate) fn is_gone(&self, life: Life) -> bool {
-        self.departed.has_forgotten(life)
-            || self.table.of(life).is_some_and(crate::membership::Record::is_down)
+        let is_down = self.departed.has_forgotten(life)
+            || self.table.of(life).is_some_and(crate::membership::Record::is_down);
+        is_down && !self.standing.lingers(life)
     }
 
     fn look_at(&mut self, name: &Name) {
@@ -71,7 +72,7 @@ impl Machine {
         let winner = self.registry.winner(name);
         let Some(worker) = self.host.workers.get_mut(name) else {
             let ours = winner.is_some_and(|entry| entry.holder() == Some(self.me) && !entry.is_attached());
-            if ours {
+            if ours && !self.suspend(name) {
                 if self.table.mine().announced == Announced::Up {
                     self.resume(name)
                 } else {
@@ -100,6 +101,7 @@ impl Machine {
             self.host.unrecorded.remove(name);
         }
         if stands.is_some() {
+            self.standing.unsuspend(name);
             self.stand_again(name);
             match self.host.workers[name].phase.clone() {
                 Phase::Exited(exit) => {
@@ -242,6 +244,9 @@ impl Machine {
             self.vacant.remove(name);
             return;
         };
+        if self.quorum().is_err() {
+            return; // we are told when there is one again
+        }
         if entry.is_attached() {
             if self.broken(Mutant::AttachedOutliveTheirNode) {
                 return;

@@ -17,6 +17,9 @@ const SOON: Duration = Duration::from_millis(10);
 impl Machine {
     /// Begins as many takeovers as may be under way at once.
     pub(super) fn take_over_vacant(&mut self) {
+        if self.quorum().is_err() {
+            return;
+        }
         while self.desk.takeovers() < self.config.max_takeovers {
             let Some(name) = self.vacant.pop_first() else {
                 break;
@@ -98,10 +101,16 @@ impl Machine {
     /// A life is down.
     pub(crate) fn on_life_down(&mut self, life: Life) {
         self.drop_question(life);
-        self.replace_host(life);
+        self.await_stops(life);
+        let may_run = self.standing.lingers(life);
+        if !may_run {
+            self.replace_host(life);
+        }
         self.adopt_orphans(life);
-        self.take_back(life);
-        self.look_at_copies_of(life);
+        if !may_run {
+            self.take_back(life);
+            self.look_at_copies_of(life);
+        }
         self.scan_again = true;
         self.pull_again = true;
     }
@@ -167,6 +176,7 @@ impl Machine {
     /// Everything that the last changes of the topology asked for is done.
     pub(crate) fn settle_topology(&mut self) {
         let still = self.vacant.is_empty() && self.desk.takeovers() == 0 && self.moves.are_done();
+        let still = still && self.standing.is_clear();
         if self.unsettled && self.gates.are_passed() && still {
             self.unsettled = false;
             self.event(Event::TopologySettled);

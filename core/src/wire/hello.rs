@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::id::{Address, ClusterName, Life, NodeName};
+use crate::placement::StrategyId;
 
 /// The oldest wire version that this code speaks.
 pub const WIRE_MIN: u16 = 1;
@@ -28,6 +29,8 @@ pub struct Hello {
     pub cluster: ClusterName,
     /// The size of its ring.
     pub slot_bits: u8,
+    /// Where names run.
+    pub strategy: StrategyId,
     /// Its name.
     pub node: NodeName,
     /// Its life.
@@ -44,6 +47,7 @@ impl Hello {
             wire_max: WIRE_MAX,
             cluster: config.cluster.clone(),
             slot_bits: config.slot_bits,
+            strategy: config.strategy,
             node: config.node.clone(),
             life: config.life,
             address: config.address.clone(),
@@ -68,6 +72,9 @@ impl Hello {
         if self.slot_bits != peer.slot_bits {
             return Err(Refusal::OtherSlots);
         }
+        if self.strategy != peer.strategy {
+            return Err(Refusal::OtherStrategy);
+        }
         Ok(newest)
     }
 
@@ -88,6 +95,8 @@ impl Hello {
 
 #[cfg(test)]
 mod tests {
+    use core::num::NonZeroU16;
+
     use super::*;
 
     fn hello() -> Hello {
@@ -96,6 +105,7 @@ mod tests {
             wire_max: 1,
             cluster: ClusterName::new("orders").expect("a good name"),
             slot_bits: 19,
+            strategy: StrategyId::StaticQuorum(NonZeroU16::MIN),
             node: NodeName::new("a").expect("a good name"),
             life: Life(17),
             address: Address::new("127.0.0.1:1").expect("a good address"),
@@ -105,7 +115,7 @@ mod tests {
     #[test]
     fn its_bytes_are_pinned() {
         let bytes = hello().encode();
-        assert_eq!(bytes, b"\x01\x01\x06orders\x13\x01a\x11\x0b127.0.0.1:1");
+        assert_eq!(bytes, b"\x01\x01\x06orders\x13\x01\x01\x01a\x11\x0b127.0.0.1:1");
         assert_eq!(Hello::decode(&bytes), Ok(hello()));
     }
 
@@ -129,6 +139,8 @@ mod tests {
         let cluster = ClusterName::new("other").expect("a good name");
         assert_eq!(hello().admit(&Hello { cluster, ..other.clone() }), Err(Refusal::OtherCluster));
         assert_eq!(hello().admit(&Hello { slot_bits: 8, ..other.clone() }), Err(Refusal::OtherSlots));
+        let other_quorum = Hello { strategy: StrategyId::Ring, ..other.clone() };
+        assert_eq!(hello().admit(&other_quorum), Err(Refusal::OtherStrategy));
         let newer = Hello { wire_min: 2, wire_max: 3, ..other };
         assert_eq!(hello().admit(&newer), Err(Refusal::WireVersion { min: 1, max: 1 }));
     }

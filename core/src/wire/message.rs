@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{Frame, MAX_FRAME};
 use super::list::List;
-use crate::error::{Refusal, WireError};
+use crate::error::{NoQuorum, Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Life, Name, Reason};
 use crate::membership::{Ended, Record};
@@ -174,6 +174,7 @@ pub(crate) enum Verdict {
     Stale,
     /// The arbiter gave up with the caller's deadline.
     TooLate,
+    NoQuorum(NoQuorum),
 }
 
 /// How far a host is with a start.

@@ -7,7 +7,7 @@ use alloc::{format, vec};
 use super::frame::Frame;
 use super::list::List;
 use super::message::*;
-use crate::error::{Refusal, WireError};
+use crate::error::{NoQuorum, Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{
     Address, ClaimId, Dot, Epoch, Group, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role,
@@ -127,6 +127,8 @@ fn messages() -> Vec<(Message, &'static str)> {
         (goodbye(Refusal::Left), "0002 08"),
         (goodbye(Refusal::Malformed), "0002 09"),
         (goodbye(Refusal::Stalled), "0002 0a"),
+        (goodbye(Refusal::OtherStrategy), "0002 0c"),
+        (goodbye(Refusal::NotAllowed), "0002 0d"),
         (Records { records: List(vec![record()]) }.into(), "0003 01ac02016103683a310101017201016b030101"),
         (goodbye(Refusal::Forgotten), "0002 0b"),
         (goodbye(Refusal::NotTrusted), "0002 0c"),
@@ -181,6 +183,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         (reply(Verdict::Busy), "0041 ac020209"),
         (reply(Verdict::Stale), "0041 ac02020a"),
         (reply(Verdict::TooLate), "0041 ac02020b"),
+        (reply(Verdict::NoQuorum(NoQuorum { present: 1, needed: 2 })), "0041 ac02020c0102"),
         (
             StartOrder { name: name(), dot: None, claim: claim(), spec: spec(), epoch: Epoch(5) }.into(),
             "0042 016e00ac020200016b02010201017205",

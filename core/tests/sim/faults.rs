@@ -63,6 +63,18 @@ impl Fault {
     pub const CORRECTED: &[Self] =
         &[Self::CutPair, Self::FalseRefusal, Self::AcceptThenReset, Self::HalfOpen, Self::LinkBreak];
 
+    /// Through which a quorum of more than half keeps every name from running twice.
+    pub const EXCLUSIVE: &[Self] = &[
+        Self::CutWhole,
+        Self::CutWhole,
+        Self::Crash,
+        Self::PowerLoss,
+        Self::CrashAtAnswer,
+        Self::Leave,
+        Self::Drain,
+        Self::LinkBreak,
+    ];
+
     /// Of which none but the victim may suffer.
     pub const STANDSTILLS: &[Self] = &[Self::Pause, Self::CorePause];
 

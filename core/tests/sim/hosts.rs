@@ -94,6 +94,9 @@ impl World {
                 self[process]
             ));
         }
+        if self[process].quorum_lost.is_some() {
+            self.violate(format!("{} starts {name} without a quorum", self[process]));
+        }
     }
 
     /// How long a start takes.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use skep_core::error::RetireReason;
+use skep_core::error::{Refusal, RetireReason};
 use skep_core::event::Placement;
 use skep_core::id::{Address, CallId, Epoch, Group, Life, LinkId, Name, NodeName};
 use skep_core::wire::Hello;
@@ -41,10 +41,14 @@ pub struct Process {
     pub closed: BTreeSet<LinkId>,
     /// Calls that it has not answered, by when it must.
     pub calls: BTreeMap<CallId, Instant>,
+    /// Since when it says that it has no quorum.
+    pub quorum_lost: Option<Instant>,
     /// Why its machine retired.
     pub retired: Option<RetireReason>,
     /// Members that it counted down, in order.
     pub counted_down: Vec<(Instant, Life)>,
+    /// Whom it has no link with, and why, in order.
+    pub refusals: Vec<(Address, Refusal)>,
     /// Members that it suspected, in order.
     pub suspected: Vec<(Instant, Life)>,
     pub bytes_sent: u64,
@@ -295,6 +299,20 @@ impl World {
                 self[process].known_up.insert(*life);
             }
             Event::SourceDegraded { .. } => self[process].degraded += 1,
+            Event::QuorumLost { .. } => {
+                let now = self.now;
+                self[process].quorum_lost = Some(now);
+                self.oracle.disturb(now);
+                let pause = crate::world::STOP_GRACE + Duration::from_millis(50);
+                self.after(pause, Happening::MustBeStopped(process, now));
+            }
+            Event::QuorumReached { .. } => {
+                self[process].quorum_lost = None;
+                self.oracle.disturb(self.now);
+            }
+            Event::LinkRefused { address, refusal } => {
+                self[process].refusals.push((address.clone(), refusal.clone()));
+            }
             Event::MemberSuspect { life, .. } => {
                 let now = self.now;
                 self[process].suspected.push((now, *life));

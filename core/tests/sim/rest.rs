@@ -22,7 +22,7 @@ impl World {
     /// Safety at every step: never two active copies, while members are right about each other.
     pub fn check_copies(&mut self) {
         if let Some((name, active)) = self.oracle.copies.doubled()
-            && self.oracle.is_strict()
+            && (self.oracle.is_strict() || self.settings.exclusive)
         {
             let list: Vec<String> =
                 active.iter().map(|(process, epoch)| format!("{} (epoch {epoch})", self[*process])).collect();

@@ -1,5 +1,6 @@
 //! A random run: from one seed a cluster, its trouble, its users; then peace, in which all must become well.
 
+use std::num::NonZeroU16;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use skep_core::error::{LookupError, RegisterError};
 use skep_core::event::{Reply, Request};
 use skep_core::id::{Address, Name};
 use skep_core::mutant::Mutant;
+use skep_core::placement::StrategyId;
 
 use crate::calls::{managed, name};
 use crate::faults::{Fault, kind, role};
@@ -181,7 +183,8 @@ fn draw(seed: u64) -> (Settings, Plan) {
         plan.call_every = plan.call_every.max(Some(millis(30)));
         (plan.cuts_last, plan.lingers) = (true, random.percent(50));
     }
-    let settings = Settings {
+    let (strategy, exclusive) = (StrategyId::Ring, false);
+    let mut settings = Settings {
         seed,
         words: false,
         mutant: None,
@@ -190,10 +193,35 @@ fn draw(seed: u64) -> (Settings, Plan) {
         forget_after,
         strict,
         innocents,
+        strategy,
+        exclusive,
         spaced,
         one_moment: false,
     };
+    ask_for_quorum(mood, &mut settings, &mut plan);
     (settings, plan)
+}
+
+/// In every sixth run names need a quorum. Drawn apart, so that the other runs stay what they are.
+fn ask_for_quorum(mood: Mood, settings: &mut Settings, plan: &mut Plan) {
+    let mut random = Random::new(settings.seed ^ 0x9012);
+    if !random.percent(16) {
+        return;
+    }
+    let majority = plan.sites / 2 + 1;
+    settings.exclusive = mood == Mood::Harsh && random.percent(70);
+    let members =
+        if settings.exclusive { majority } else { [majority, 1 + random.below(plan.sites)][random.below(2)] };
+    let members = u16::try_from(members).ok().and_then(NonZeroU16::new).expect("a few sites");
+    settings.strategy = StrategyId::StaticQuorum(members);
+    if settings.exclusive {
+        plan.faults = Fault::EXCLUSIVE.to_vec();
+        plan.faults.retain(|&fault| fault == Fault::CutWhole || random.percent(40));
+        plan.strike_every = (Duration::from_millis(300), Duration::from_millis(4000));
+        plan.lasts = Duration::from_millis(15_000);
+        plan.cuts_last = false;
+        settings.forget_after = FORGET_LATE;
+    }
 }
 
 /// In a third of all runs nodes differ in roles and weights. Drawn apart, so that the other runs stay what they are.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use skep_core::Instant;
 use skep_core::config::Detection;
 use skep_core::event::Evidence;
 use skep_core::id::{Life, Name};
@@ -15,6 +16,21 @@ const COMPARE_EVERY: Duration = Duration::from_millis(500);
 const UNTOUCHED_FOR: Duration = Duration::from_secs(3);
 
 impl World {
+    /// Without a quorum nothing runs once the grace is over.
+    pub fn check_stopped(&mut self, process: ProcessId, lost: Instant) {
+        let this = &self[process];
+        let is_undisturbed = this.disturbed.is_none_or(|when| when < lost);
+        if this.running != Running::Yes || this.quorum_lost != Some(lost) || !is_undisturbed {
+            return;
+        }
+        let runs = |(_, worker): &(_, &crate::hosts::Worker)| {
+            worker.is_active() && worker.kind != crate::faults::kind::BLOCKING
+        };
+        if let Some(((name, epoch), _)) = this.workers.iter().find(runs) {
+            self.violate(format!("{this} still runs {name} (epoch {epoch}), and has no quorum"));
+        }
+    }
+
     /// Nobody counts someone down who lives, never stood still, and does not leave.
     pub fn check_innocence(&mut self, process: ProcessId, life: Life, evidence: Evidence) {
         if !self.settings.innocents || self.oracle.may_be_split() {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use skep_core::config::Peers;
 use skep_core::event::{Input, MoveReason, Request};
 use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, Name, NodeName, Role};
 use skep_core::mutant::Mutant;
-use skep_core::placement::Place;
+use skep_core::placement::{Place, StrategyId};
 use skep_core::{Config, Instant};
 
 use crate::network::{DialId, LinkNumber, Network, Side};
@@ -23,6 +24,7 @@ pub struct Site {
     pub kinds: Vec<Kind>,
     pub roles: Vec<Role>,
     pub weight: u16,
+    pub peers: Peers,
     /// The process that lives here now, or lived here last.
     pub process: Option<ProcessId>,
     /// Without power, nothing answers, not even a kernel.
@@ -79,6 +81,8 @@ pub enum Happening {
     Discover(ProcessId),
     /// A fault ends.
     Mend(Mend),
+    /// A process that lost its quorum then must have stopped its workers by now.
+    MustBeStopped(ProcessId, Instant),
     /// By now all must know that this process is dead.
     DeathKnown(ProcessId),
     /// Names that nobody touched for a while are looked at.
@@ -120,6 +124,9 @@ pub struct Settings {
     pub strict: bool,
     /// Nobody may be counted down who lives, never stood still, and does not leave.
     pub innocents: bool,
+    pub strategy: StrategyId,
+    /// Whatever is cut: no name ever has two active copies.
+    pub exclusive: bool,
     /// Trouble comes one at a time, with time to recover: then news travel in seconds, and calls that wait for so
     /// long are answered.
     pub spaced: bool,
@@ -139,6 +146,8 @@ impl Settings {
             forget_after: FORGET_LATE,
             strict: true,
             innocents: true,
+            strategy: StrategyId::Ring,
+            exclusive: false,
             spaced: false,
             one_moment: false,
         }
@@ -193,6 +202,9 @@ pub const FORGET_LATE: Duration = Duration::from_secs(3600);
 /// The start of all worlds, in microseconds of Unix time.
 pub const DAWN_MICROS: u64 = 1_795_000_000_000_000;
 
+/// What workers have before they are stopped by force.
+pub const STOP_GRACE: Duration = Duration::from_millis(500);
+
 impl World {
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -228,6 +240,7 @@ impl World {
             kinds: kinds.iter().map(|kind| Kind::new(kind).expect("a good kind")).collect(),
             roles: Vec::new(),
             weight: 1,
+            peers: Peers::default(),
             process: None,
             has_power: true,
             lives: 0,
@@ -348,6 +361,7 @@ impl World {
             Happening::Discover(process) => self.discover(process),
             Happening::Mend(mend) => self.mend(mend),
             Happening::DeathKnown(process) => self.check_death_known(process),
+            Happening::MustBeStopped(process, lost) => self.check_stopped(process, lost),
             Happening::Compare => self.compare_registries(),
             Happening::Strike => self.strike(),
             Happening::UserCall => self.user_call(),
@@ -367,19 +381,21 @@ impl World {
         if self.settings.one_moment && self.sites[site.0].lives == 1 {
             life = Life(DAWN_MICROS);
         }
-        let Site { name, address, kinds, roles, weight, .. } = &self.sites[site.0];
+        let Site { name, address, kinds, roles, weight, peers, .. } = &self.sites[site.0];
         let cluster = ClusterName::new("sim").expect("a good name");
         let mut config = Config::new(cluster, name.clone(), life, address.clone());
         config.kinds = kinds.iter().map(crate::hosts::kind_config).collect();
         config.roles = roles.clone();
         config.weight = *weight;
+        config.peers = peers.clone();
         config.seed = self.random.next();
         config.epoch_floor_ms = micros / 1000;
         config.slot_bits = 8;
+        config.strategy = self.settings.strategy;
         config.detection = skep_core::config::Detection::within(self.settings.detection);
         config.redial.max = Duration::from_secs(1);
         config.restart_elsewhere.max = Duration::from_secs(1);
-        config.stop_grace = Duration::from_millis(500);
+        config.stop_grace = STOP_GRACE;
         config.start_timeout = Duration::from_secs(10);
         config.forget_after = self.settings.forget_after;
         config.handoff_timeout = Duration::from_secs(3);

@@ -9,6 +9,7 @@
 //! use futures::executor::block_on;
 //! use skep::core::event::Way;
 //! use skep::core::id::{Address, ClusterName, Life, NodeName};
+//! use skep::core::placement::StrategyId;
 //! use skep::core::wire::{Frame, Hello};
 //! use skep::link::{self, Report};
 //!
@@ -18,6 +19,7 @@
 //! #         wire_max: 1,
 //! #         cluster: ClusterName::new("orders")?,
 //! #         slot_bits: 19,
+//! #         strategy: StrategyId::Ring,
 //! #         node: NodeName::new("b")?,
 //! #         life: Life(2),
 //! #         address: Address::new("b")?,

@@ -2,6 +2,7 @@ use futures::executor::block_on;
 use futures::{FutureExt, poll};
 use skep_core::event::Way;
 use skep_core::id::{Address, ClusterName, Life, LinkId, NodeName};
+use skep_core::placement::StrategyId;
 use skep_core::wire::{Deframer, Frame, Hello};
 
 use super::*;
@@ -12,6 +13,7 @@ fn peer() -> Hello {
         wire_max: 1,
         cluster: ClusterName::new("orders").expect("a good name"),
         slot_bits: 19,
+        strategy: StrategyId::Ring,
         node: NodeName::new("b").expect("a good name"),
         life: Life(2),
         address: Address::new("b").expect("a good address"),

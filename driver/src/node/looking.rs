@@ -112,7 +112,7 @@ impl Node {
     pub async fn owner(&self, name: Name) -> Result<Ownership, OwnerError> {
         match self.ask(Request::Owner { name }, LOCAL).await {
             Some(Reply::Owner(result)) => result,
-            Some(_) | None => Err(OwnerError::NoNodeAvailable),
+            Some(_) | None => Err(OwnerError::Leaving),
         }
     }
 }

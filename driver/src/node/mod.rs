@@ -155,6 +155,11 @@ impl Node {
         }
     }
 
+    /// Whether enough members are here for workers to run; always so with the strategy of the ring.
+    pub fn has_quorum(&self) -> bool {
+        self.shared.status.read(|state| state.has_quorum)
+    }
+
     /// Ready once it has ended, and why.
     pub async fn ended(&self) -> Ending {
         self.shared.status.until(|state| state.ended.clone()).await

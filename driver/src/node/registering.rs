@@ -137,7 +137,7 @@ impl Node {
         let (reply, answer) = oneshot::channel();
         self.shared.inbox.post(Mail::Attach { name, deadline, guest, reply });
         let (registration, notice) = answer.await.unwrap_or(Err(RegisterError::Leaving))?;
-        Ok(Attached::new(registration, mailbox, notice))
+        Ok(Attached::new(registration, mailbox, notice, self.shared.clone()))
     }
 
     /// Frees a name. A managed worker is stopped first, kindly and then by force; an attached one is told.

@@ -10,6 +10,7 @@ use super::cancel::Cancellation;
 use super::mailbox::{Delivery, Mailbox};
 use super::messages::MessageSet;
 use crate::mail::{Inbox, Mail};
+use crate::node::Shared;
 
 /// The end of a name that a running task holds: messages of the tuple `S` arrive here.
 ///
@@ -42,6 +43,7 @@ pub struct Attached<S: MessageSet> {
     registration: Registration,
     mailbox: Arc<Mailbox<S>>,
     notice: Notice,
+    shared: Arc<Shared>,
 }
 
 /// What ties an attached task to the node's engine. Dropping it frees the name.
@@ -53,8 +55,13 @@ pub(crate) struct Notice {
 }
 
 impl<S: MessageSet> Attached<S> {
-    pub(crate) fn new(registration: Registration, mailbox: Arc<Mailbox<S>>, notice: Notice) -> Self {
-        Self { registration, mailbox, notice }
+    pub(crate) fn new(
+        registration: Registration,
+        mailbox: Arc<Mailbox<S>>,
+        notice: Notice,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { registration, mailbox, notice, shared }
     }
 
     /// The name that it holds.
@@ -71,6 +78,12 @@ impl<S: MessageSet> Attached<S> {
     /// node has ended.
     pub async fn next(&mut self) -> Option<S::Received> {
         self.mailbox.next().await
+    }
+
+    /// Ready while too few members are here for workers to run. Managed ones are stopped then; this one keeps its
+    /// name, hears its messages, and decides by itself what it may still do.
+    pub async fn quorum_lost(&self) {
+        self.shared.status.until(|state| (!state.has_quorum).then_some(())).await;
     }
 
     /// Why the name is not held any more; `None` while it is.

@@ -1,7 +1,9 @@
 //! Why a command was not carried out: the contract's kinds of errors, from those of the crates below.
 
 use serde::Serialize;
-use skep_core::error::{DrainError, GroupError, LookupError, OwnerError, RegisterError, UnregisterError};
+use skep_core::error::{
+    DrainError, GroupError, LookupError, NoQuorum, OwnerError, RegisterError, UnregisterError,
+};
 
 use crate::commands::Mistake;
 
@@ -16,7 +18,18 @@ pub enum NotDone {
         epoch: u64,
     },
     UnknownKind,
-    NoNodeAvailable,
+    NoNodeAvailable {
+        /// What `owner` has to say about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    NoQuorum {
+        present: usize,
+        needed: usize,
+    },
+    BadRole {
+        reason: String,
+    },
     StartFailed {
         reason: String,
     },
@@ -63,6 +76,7 @@ impl From<Mistake> for NotDone {
             Mistake::UnknownCommand => Self::UnknownCommand,
             Mistake::BadName(bad) => Self::BadName { reason: bad.to_string() },
             Mistake::BadKind(_) => Self::UnknownKind,
+            Mistake::BadRole(bad) => Self::BadRole { reason: format!("the role {bad}") },
             other @ (Mistake::Usage(_) | Mistake::BadTimeout | Mistake::BadCount | Mistake::TooLong) => {
                 Self::BadCommand { reason: other.to_string() }
             }
@@ -83,7 +97,10 @@ impl From<RegisterError> for NotDone {
             RegisterError::BadName(bad) => Self::BadName { reason: bad.to_string() },
             RegisterError::BadArgs(bad) => Self::TooLarge { reason: format!("the argument {bad}") },
             RegisterError::UnknownKind => Self::UnknownKind,
-            RegisterError::NoNodeAvailable => Self::NoNodeAvailable,
+            RegisterError::NoNodeAvailable => Self::NoNodeAvailable { why: None },
+            RegisterError::NoQuorum(lack) => lack.into(),
+            RegisterError::BadRole(bad) => Self::BadRole { reason: format!("the role {bad}") },
+            RegisterError::BadPlace(bad) => Self::BadRole { reason: bad.to_string() },
             RegisterError::StartFailed { reason } => Self::StartFailed { reason: reason.to_string() },
             RegisterError::Busy => Self::Busy,
             RegisterError::Timeout => Self::Timeout,
@@ -93,10 +110,17 @@ impl From<RegisterError> for NotDone {
     }
 }
 
+impl From<NoQuorum> for NotDone {
+    fn from(NoQuorum { present, needed }: NoQuorum) -> Self {
+        Self::NoQuorum { present, needed }
+    }
+}
+
 impl From<UnregisterError> for NotDone {
     fn from(error: UnregisterError) -> Self {
         match error {
             UnregisterError::NotFound => Self::NotFound,
+            UnregisterError::NoQuorum(lack) => lack.into(),
             UnregisterError::Busy => Self::Busy,
             UnregisterError::Timeout => Self::Timeout,
             UnregisterError::Leaving => Self::Leaving,
@@ -134,7 +158,8 @@ impl From<GroupError> for NotDone {
 impl From<OwnerError> for NotDone {
     fn from(error: OwnerError) -> Self {
         match error {
-            OwnerError::NoNodeAvailable => Self::NoNodeAvailable,
+            OwnerError::NoNodeAvailable { why } => Self::NoNodeAvailable { why: Some(why) },
+            OwnerError::Leaving => Self::Leaving,
             other => Self::BadCommand { reason: other.to_string() },
         }
     }

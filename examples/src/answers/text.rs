@@ -104,7 +104,13 @@ impl Display for NotDone {
         match self {
             Self::AlreadyRegistered { node, .. } => write!(f, "already registered on {node}"),
             Self::UnknownKind => f.write_str("no member knows this kind"),
-            Self::NoNodeAvailable => f.write_str("no member that could run it is up"),
+            Self::NoNodeAvailable { why } => {
+                f.write_str("no member that could run it is up")?;
+                why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+            }
+            Self::NoQuorum { present, needed } => {
+                write!(f, "no quorum: {present} of {needed} members are here")
+            }
             Self::StartFailed { reason } => write!(f, "the worker did not start: {reason}"),
             Self::BadName { reason } => write!(f, "the name {reason}"),
             Self::NotFound => f.write_str("not registered"),
@@ -118,9 +124,10 @@ impl Display for NotDone {
             Self::Leaving => f.write_str("this node is leaving"),
             Self::TooManyGroups { max } => write!(f, "it is in {max} groups already"),
             Self::UnknownCommand => f.write_str("no such command; try help"),
-            Self::BadCommand { reason } | Self::TooLarge { reason } | Self::NotReachable { reason } => {
-                f.write_str(reason)
-            }
+            Self::BadRole { reason }
+            | Self::BadCommand { reason }
+            | Self::TooLarge { reason }
+            | Self::NotReachable { reason } => f.write_str(reason),
         }
     }
 }

@@ -24,5 +24,6 @@ drain                                   hand all workers to others
 stats                                   counters
 help                                    this
 quit                                    drain and end
+The register commands take --role ROLE (repeatable) behind ARGS: run it only on nodes with all of these roles.
 Any of them takes --timeout MS at its end (5000). A NAME may be a JSON string: \"two words\".
 Kinds: singleton counter restart stay slow flaky stubborn. All answer whoami and echo other text.";

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use skep_core::error::BadText;
-use skep_core::id::{Group, Kind, Name};
+use skep_core::id::{Group, Kind, Name, Role};
 
 pub use help::HELP;
 
@@ -61,6 +61,8 @@ pub struct Wanted {
     pub kind: Kind,
     /// For its start; may be empty.
     pub args: String,
+    /// Only on nodes that have all of these.
+    pub roles: Vec<Role>,
 }
 
 /// A line that is no command.
@@ -82,6 +84,8 @@ pub enum Mistake {
     BadName(BadText),
     /// A kind that no node can know.
     BadKind(BadText),
+    /// A role that no node can offer.
+    BadRole(BadText),
     /// Something is missing, or something is too much: how the command is used.
     Usage(&'static str),
     /// What follows `--timeout` is no number of milliseconds.
@@ -103,6 +107,7 @@ impl fmt::Display for Mistake {
             Self::UnknownCommand => f.write_str("no such command; try help"),
             Self::BadName(bad) => write!(f, "the name {bad}"),
             Self::BadKind(bad) => write!(f, "the kind {bad}"),
+            Self::BadRole(bad) => write!(f, "the role {bad}"),
             Self::Usage(usage) => write!(f, "usage: {usage}"),
             Self::BadTimeout => f.write_str("--timeout takes milliseconds"),
             Self::BadCount => write!(f, "the count is not between 1 and {MAX_COUNT}"),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use skep_core::error::BadText;
 use skep_core::id::{Group, Kind, Name};
 
-use super::words::{Words, timeout};
+use super::words::{Words, roles, timeout};
 use super::{Asked, Command, DEFAULT_TIMEOUT, MAX_COUNT, MAX_LINE, Mistake, NotACommand, Wanted};
 
 /// Each command's word, and how it is used.
@@ -101,8 +101,10 @@ fn quoted(words: &mut Words<'_>) -> Result<String, Mistake> {
 }
 
 fn wanted(words: &mut Words<'_>) -> Result<Wanted, Mistake> {
+    let (rest, roles) = roles(words.rest())?;
+    let mut words = Words::new(rest);
     let kind = if words.is_empty() { "singleton" } else { words.word() };
-    Ok(Wanted { kind: Kind::new(kind).map_err(Mistake::BadKind)?, args: words.rest().into() })
+    Ok(Wanted { kind: Kind::new(kind).map_err(Mistake::BadKind)?, args: words.rest().into(), roles })
 }
 
 fn text(usage: &'static str, words: &mut Words<'_>) -> Result<String, Mistake> {
@@ -128,10 +130,12 @@ fn many(usage: &'static str, words: &mut Words<'_>) -> Result<Command, Mistake> 
 mod tests {
     use std::time::Duration;
 
+    use skep_core::id::Role;
+
     use super::*;
 
     fn worker(kind: &str, args: &str) -> Wanted {
-        Wanted { kind: Kind::new(kind).expect("a good kind"), args: args.into() }
+        Wanted { kind: Kind::new(kind).expect("a good kind"), args: args.into(), roles: vec![] }
     }
 
     fn some_name() -> Name {
@@ -186,6 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn roles_are_asked_for_behind_the_arguments() {
+        let role = |text| Role::new(text).expect("a good role");
+        for (line, kind, args) in [
+            ("register n --role gpu --role ssd", "singleton", ""),
+            ("register n slow 300 --role gpu --role ssd --timeout 70", "slow", "300"),
+            ("register n slow --role 1 --role gpu  --role ssd", "slow", ""),
+        ] {
+            let asked = line.parse::<Asked>().unwrap_or_else(|error| panic!("{line:?}: {error:?}"));
+            let Command::Register { worker, .. } = asked.command else { panic!("{line:?}") };
+            assert_eq!((worker.kind.as_str(), worker.args.as_str()), (kind, args), "of {line:?}");
+            assert_eq!(worker.roles[worker.roles.len() - 2..], [role("gpu"), role("ssd")], "of {line:?}");
+        }
+        let text = "call n say --role gpu".parse::<Asked>().expect("a good line").command;
+        assert_eq!(text, Command::Call { name: some_name(), text: "say --role gpu".into() });
+    }
+
+    #[test]
     fn register_many_counts_from_zero() {
         let asked = "register-many job 3 restart".parse::<Asked>().expect("a good line");
         let names = ["job-0", "job-1", "job-2"].map(|name| Name::new(name).expect("a good name")).to_vec();
@@ -209,6 +230,10 @@ mod tests {
             (
                 format!("register n {long}"),
                 Mistake::BadKind(BadText::TooLong { length: long.len(), max: Kind::MAX }),
+            ),
+            (
+                format!("register n slow --role {long}"),
+                Mistake::BadRole(BadText::TooLong { length: long.len(), max: Role::MAX }),
             ),
             ("whereis a b".into(), Mistake::Usage("whereis NAME")),
             ("nodes a".into(), Mistake::Usage("nodes")),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use skep_core::id::Role;
+
 use super::Mistake;
 
 const LONGEST: Duration = Duration::from_secs(24 * 3600); // a later deadline is no deadline
@@ -20,6 +22,19 @@ pub(super) fn timeout(line: &str) -> Result<(&str, Option<Duration>), Mistake> {
         }
         _ => Ok((line, None)),
     }
+}
+
+/// The line without all trailing `--role ROLE`, and these, in order.
+pub(super) fn roles(mut line: &str) -> Result<(&str, Vec<Role>), Mistake> {
+    let mut roles = Vec::new();
+    while let Some((before, role)) = last_word(line)
+        && let Some((rest, "--role")) = last_word(before)
+    {
+        roles.push(Role::new(role).map_err(Mistake::BadRole)?);
+        line = rest;
+    }
+    roles.reverse();
+    Ok((line, roles))
 }
 
 /// A trimmed line without its last word, trimmed, and that word.

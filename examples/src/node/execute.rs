@@ -4,7 +4,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
-use skep::{CallError, Handled, Node, NodeEnded, OneOf1, RegisterError, Runtime, SendError};
+use futures::future::join_all;
+use skep::{CallError, Handled, Node, NodeEnded, OneOf1, RegisterError, Registering, Runtime, SendError};
 use skep_core::id::{Name, Payload};
 
 use crate::answers::{Done, NotDone, Outcome, RegisteredName, RunningWorker};
@@ -29,7 +30,8 @@ async fn carry_out<R: Runtime>(runtime: R, node: Node, asked: Asked) -> Result<D
     match asked.command {
         Command::Register { name, worker } => {
             let args = encode(&worker)?;
-            Ok(node.register_raw(name.as_str(), worker.kind.as_str(), args, timeout).await?.into())
+            let registering = node.register_raw(name.as_str(), worker.kind.as_str(), args, timeout);
+            Ok(on_roles(registering, &worker).await?.into())
         }
         Command::RegisterMany { names, worker } => register_many(&node, names, &worker, timeout).await,
         Command::Unregister { name } => {
@@ -45,7 +47,8 @@ async fn carry_out<R: Runtime>(runtime: R, node: Node, asked: Asked) -> Result<D
         Command::WhereisOrRegister { name, worker } => {
             let args = encode(&worker)?;
             let kind = worker.kind.as_str();
-            let found = node.whereis_or_register_raw(name.as_str(), kind, args, timeout).await?;
+            let registering = node.whereis_or_register_raw(name.as_str(), kind, args, timeout);
+            let found = on_roles(registering, &worker).await?;
             Ok(Done::from(found.registration).with_started(found.started))
         }
         Command::Registered => registered(&node).await,
@@ -99,6 +102,10 @@ fn encode(worker: &Wanted) -> Result<Payload, NotDone> {
     Payload::new(bytes).map_err(|bad| NotDone::TooLarge { reason: format!("the argument {bad}") })
 }
 
+fn on_roles<T>(registering: Registering<T>, worker: &Wanted) -> Registering<T> {
+    worker.roles.iter().fold(registering, Registering::on_role)
+}
+
 async fn register_many(
     node: &Node,
     names: Vec<Name>,
@@ -107,9 +114,17 @@ async fn register_many(
 ) -> Result<Done, NotDone> {
     let args = encode(worker)?;
     let began = Instant::now();
-    let workers = names.iter().map(|name| (name, args.clone()));
     let (mut registered, mut already, mut failed) = (0, 0, 0);
-    for result in node.register_many_raw(workers, worker.kind.as_str(), timeout).await {
+    let results = if worker.roles.is_empty() {
+        let workers = names.iter().map(|name| (name, args.clone()));
+        node.register_many_raw(workers, worker.kind.as_str(), timeout).await
+    } else {
+        let claim = |name| {
+            on_roles(node.register_raw(name, worker.kind.as_str(), args.clone(), timeout), worker).into_future()
+        };
+        join_all(names.iter().map(claim)).await
+    };
+    for result in results {
         match result {
             Ok(_) => registered += 1,
             Err(RegisterError::AlreadyRegistered { .. }) => already += 1,

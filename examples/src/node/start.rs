@@ -10,7 +10,7 @@ use skep_tcp::{Tcp, TcpConfig, TcpSockets};
 use super::session::Session;
 use crate::events::News;
 use crate::kinds::{Counter, Flaky, Restart, Singleton, Slow, Stay, Stubborn};
-use crate::options::Options;
+use crate::options::{Options, Strategy};
 use crate::page::Page;
 use crate::prompt::Prompt;
 use crate::runtime::OnRuntime;
@@ -66,9 +66,15 @@ fn builder<R: TcpSockets>(options: &Options, transport: TcpConfig, runtime: R) -
         .worker::<Flaky>()
         .worker::<Stubborn>()
         .discover(RunDirectory::of_this_host());
+    builder = match options.strategy {
+        Strategy::Ring => builder,
+        Strategy::Quorum(members) => builder.quorum(members.get()),
+    };
     for role in &options.roles {
         builder = builder.role(role.as_str());
     }
+    builder = options.allow.iter().fold(builder, |builder, nodes| builder.allow(nodes));
+    builder = options.deny.iter().fold(builder, |builder, nodes| builder.deny(nodes));
     for peer in &options.join {
         builder = builder.join(peer.as_str());
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use serde::Deserialize;
-use skep_core::id::{Address, ClusterName, NodeName, Role};
+use skep_core::id::{Address, ClusterName, NodeName, NodePattern, Role};
 
 pub use links::Links;
 pub use value::{Format, Runtime, Strategy};
@@ -32,10 +32,16 @@ pub struct Options {
     pub links: Links,
     /// What it runs on.
     pub runtime: Runtime,
+    /// Where names run.
+    pub strategy: Strategy,
     /// Its share of the ring, at least 1.
     pub weight: u16,
     /// What it offers.
     pub roles: Vec<Role>,
+    /// Of which names its peers have to be; of any if there are none.
+    pub allow: Vec<NodePattern>,
+    /// Of which names they must not be.
+    pub deny: Vec<NodePattern>,
     /// The bound on noticing a silent death.
     pub detect: Duration,
     /// What answers and events look like.
@@ -99,6 +105,12 @@ struct Given {
     /// What this node offers (repeatable)
     #[arg(long, value_parser = role)]
     role: Vec<Role>,
+    /// Only nodes of such names are peers; * and ? stand for any characters, or any one (repeatable)
+    #[arg(long, value_name = "PATTERN", value_parser = value::pattern)]
+    allow: Vec<NodePattern>,
+    /// Nodes of such names are not (repeatable)
+    #[arg(long, value_name = "PATTERN", value_parser = value::pattern)]
+    deny: Vec<NodePattern>,
     /// A TOML file with these options; those given here go before it
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -160,6 +172,8 @@ impl Given {
             strategy: self.strategy.or(other.strategy),
             weight: self.weight.or(other.weight),
             role: if self.role.is_empty() { other.role } else { self.role },
+            allow: if self.allow.is_empty() { other.allow } else { self.allow },
+            deny: if self.deny.is_empty() { other.deny } else { self.deny },
             config: None,
             secret_file: self.secret_file.or(other.secret_file),
             tls_cert: self.tls_cert.or(other.tls_cert),
@@ -186,21 +200,21 @@ impl Given {
                 self.insecure_plaintext,
             )?,
             runtime: self.runtime.unwrap_or_default(),
+            strategy: self.strategy.unwrap_or(Strategy::Ring),
             weight: self.weight.unwrap_or(1),
             roles: self.role,
+            allow: self.allow,
+            deny: self.deny,
             detect: self.detect.unwrap_or(Duration::from_millis(1000)),
             output: self.output.unwrap_or_default(),
             log_format: self.log_format.unwrap_or_default(),
         })
     }
 
-    /// Nobody shall believe that a link is protected which is not, or that a quorum holds which nobody counts.
+    /// Nobody shall believe that a link is protected which is not.
     fn refuse_what_is_not_built(&self) -> Result<(), OptionsError> {
         if self.lan {
             return mistake("--lan is not built yet: name an address with --listen");
-        }
-        if let Some(Strategy::Quorum(members)) = self.strategy {
-            return mistake(format!("--strategy quorum:{members} is not built yet: only ring is"));
         }
         Ok(())
     }
@@ -223,6 +237,8 @@ fn one_line(error: &clap::Error) -> OptionsError {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
+
     use super::*;
 
     fn read(arguments: &str) -> Result<Options, OptionsError> {
@@ -238,8 +254,11 @@ mod tests {
             cluster: ClusterName::new("skep").expect("a good name"),
             links: Links::Environment,
             runtime: Runtime::Tokio,
+            strategy: Strategy::Ring,
             weight: 1,
             roles: vec![],
+            allow: vec![],
+            deny: vec![],
             detect: Duration::from_secs(1),
             output: Format::Text,
             log_format: Format::Text,
@@ -251,7 +270,8 @@ mod tests {
     fn every_option_is_taken() {
         let options = read(
             "--name a --listen 0.0.0.0:7000 --join 10.0.0.1:7000 --join b.example:7000 --cluster orders \
-             --runtime async-std --strategy ring --weight 3 --role gpu --role ssd --insecure-plaintext \
+             --runtime async-std --strategy quorum:3 --weight 3 --role gpu --role ssd --insecure-plaintext \
+             --allow a? --deny *-old \
              --detect 500 --output json --log-format json",
         )
         .expect("no mistake in it");
@@ -261,6 +281,9 @@ mod tests {
             ["10.0.0.1:7000", "b.example:7000"]
         );
         assert_eq!((options.links, options.runtime), (Links::InsecurePlaintext, Runtime::AsyncStd));
+        assert_eq!(Some(options.strategy), NonZeroU16::new(3).map(Strategy::Quorum));
+        let lists = [options.allow, options.deny].concat();
+        assert_eq!(lists.iter().map(NodePattern::as_str).collect::<Vec<_>>(), ["a?", "*-old"]);
         assert_eq!((options.weight, options.detect), (3, Duration::from_millis(500)));
         assert_eq!(options.roles.iter().map(Role::as_str).collect::<Vec<_>>(), ["gpu", "ssd"]);
         assert_eq!((options.output, options.log_format), (Format::Json, Format::Json));
@@ -286,7 +309,8 @@ mod tests {
             ("--name a --join b.example:0", "b.example:0"),
             ("--name a --strategy most", "most"),
             ("--name a --strategy quorum:0", "quorum:0"),
-            ("--name a --strategy quorum:2", "not built yet"),
+            ("--name a --strategy quorum:65536", "quorum:65536"),
+            ("--name a --deny", "--deny"),
             ("--name a --lan", "not built yet"),
             ("--name a --secret-file f --insecure-plaintext", "exclude each other"),
             ("--name a --tls-cert c --tls-key k --tls-ca a --insecure-plaintext", "exclude each other"),

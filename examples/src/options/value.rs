@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
-use skep_core::id::{Address, ClusterName, NodeName, Role};
+use skep_core::id::{Address, ClusterName, NodeName, NodePattern, Role};
 
 /// An async runtime that a node can run on.
 #[derive(ValueEnum, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,7 +53,7 @@ pub enum Strategy {
     /// Whoever the ring says.
     Ring,
     /// The same, while this many members are up.
-    Quorum(NonZeroUsize),
+    Quorum(NonZeroU16),
 }
 
 /// A value that its option does not take, in words.
@@ -95,6 +95,10 @@ pub(super) fn node(text: &str) -> Result<NodeName, BadValue> {
 
 pub(super) fn cluster(text: &str) -> Result<ClusterName, BadValue> {
     ClusterName::new(text).map_err(|bad| BadValue(format!("a cluster's name: it {bad}")))
+}
+
+pub(super) fn pattern(text: &str) -> Result<NodePattern, BadValue> {
+    NodePattern::new(text).map_err(|bad| BadValue(format!("a pattern of names: it {bad}")))
 }
 
 pub(super) fn role(text: &str) -> Result<Role, BadValue> {

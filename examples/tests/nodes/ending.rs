@@ -85,7 +85,7 @@ fn a_mistake_in_the_options_is_one_line_and_exit_2() {
             &["--name", "a", "--tls-ca", "/no/ca", "--tls-cert", "/no/cert", "--tls-key", "/no/key"],
             "/no/cert",
         ),
-        (&["--name", "a", "--strategy", "quorum:2"], "not built yet"),
+        (&["--name", "a", "--strategy", "quorum:0"], "quorum:0"),
         (&["--name", "a", "--config", "/no/such/file"], "/no/such/file"),
     ] {
         let ended = cluster.run(options, "");

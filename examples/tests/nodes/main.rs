@@ -12,6 +12,7 @@ mod groups;
 mod middle;
 mod moving;
 mod network;
+mod placement;
 mod refusals;
 mod runtimes;
 mod security;

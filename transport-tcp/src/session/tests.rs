@@ -2,6 +2,7 @@
 
 use skep::core::error::Refusal;
 use skep::core::id::{Address, ClusterName, Life, NodeName};
+use skep::core::placement::StrategyId;
 use skep::core::wire::{Hello, MAX_HELLO};
 
 use super::party::{self, Outcome, Party, hello};
@@ -12,14 +13,18 @@ fn party(side: Side, hello: &Hello) -> Party {
     Party::new(&Plaintext, side, hello)
 }
 
+fn quorum(members: u16) -> StrategyId {
+    StrategyId::StaticQuorum(std::num::NonZeroU16::new(members).expect("at least one"))
+}
+
 fn converse(dialler: &Hello, acceptor: &Hello, piece: usize) -> ([Outcome; 2], [Vec<u8>; 2]) {
     let mut parties = [party(Side::Dialler, dialler), party(Side::Acceptor, acceptor)];
     let transcript = party::converse(&mut parties, piece);
     (parties.map(|party| party.outcome), transcript)
 }
 
-const SAID_BY_DIALLER: &[u8] = b"skep\0\x01\x19\0\x01\x01\x06orders\x13\x01a\x11\x0b127.0.0.1:1\x01\0\0";
-const SAID_BY_ACCEPTOR: &[u8] = b"skep\0\x01\x1a\0\0\x01\x01\x06orders\x13\x01b\x12\x0b127.0.0.1:1";
+const SAID_BY_DIALLER: &[u8] = b"skep\0\x01\x1a\0\x01\x01\x06orders\x13\0\x01a\x11\x0b127.0.0.1:1\x01\0\0";
+const SAID_BY_ACCEPTOR: &[u8] = b"skep\0\x01\x1b\0\0\x01\x01\x06orders\x13\0\x01b\x12\x0b127.0.0.1:1";
 
 #[test]
 fn the_bytes_of_a_handshake_are_pinned() {
@@ -78,6 +83,7 @@ fn whoever_refuses_both_know_why() {
     for (theirs, refusal) in [
         (Hello { cluster: other_cluster, ..hello("b", 18) }, Refusal::OtherCluster),
         (Hello { slot_bits: 8, ..hello("b", 18) }, Refusal::OtherSlots),
+        (Hello { strategy: quorum(2), ..hello("b", 18) }, Refusal::OtherStrategy),
         (Hello { wire_min: 2, wire_max: 3, ..hello("b", 18) }, Refusal::WireVersion { min: 1, max: 1 }),
         (ours.clone(), Refusal::Ourselves),
     ] {
@@ -148,6 +154,7 @@ fn the_longest_hello_passes() {
         wire_max: u16::MAX,
         cluster: ClusterName::new("c".repeat(ClusterName::MAX)).expect("a good name"),
         slot_bits: u8::MAX,
+        strategy: quorum(u16::MAX),
         node: NodeName::new("n".repeat(NodeName::MAX)).expect("a good name"),
         life: Life(u64::MAX),
         address: Address::new("a".repeat(Address::MAX)).expect("a good address"),

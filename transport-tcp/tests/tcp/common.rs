@@ -9,6 +9,7 @@ use futures::future::{Either, select};
 use skep::core::error::DialFailure;
 use skep::core::event::Way;
 use skep::core::id::{Address, ClusterName, Life, NodeName};
+use skep::core::placement::StrategyId;
 use skep::core::wire::{Frame, Hello};
 use skep::link::{Link, Report, Reports, hub};
 use skep::transport::{BindError, Dialer, Listener, Transport};
@@ -57,6 +58,7 @@ pub(crate) fn hello(node: &str, life: u64, address: &Address) -> Hello {
         wire_max: 1,
         cluster: ClusterName::new("orders").expect("a good name"),
         slot_bits: 19,
+        strategy: StrategyId::Ring,
         node: NodeName::new(node).expect("a good name"),
         life: Life(life),
         address: address.clone(),

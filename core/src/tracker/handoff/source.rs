@@ -373,6 +373,18 @@ impl Machine {
         }
     }
 
+    /// A target fell silent and may act by a record that it has: what was given to it is not taken back, but left to
+    /// the arbiters, who wait until the target has surely stopped.
+    pub(crate) fn leave_with(&mut self, life: Life) {
+        for name in self.moving_to(life) {
+            self.call_off(&name, Duration::ZERO);
+        }
+        let frozen = self.moves.frozen.range((life, 0)..=(life, u64::MAX));
+        for name in frozen.map(|(_, name)| name.clone()).collect::<Vec<_>>() {
+            self.release(&name);
+        }
+    }
+
     fn take_back_one(&mut self, name: &Name) {
         let worker = &self.host.workers[name];
         let Phase::Frozen { to, under, seq } = worker.phase else {

@@ -51,7 +51,13 @@ impl Machine {
         let free =
             !self.host.workers.contains_key(&offer.name) && !self.host.has_ended(&offer.name, offer.epoch);
         let preparing = self.host.prepared.len() < self.config.max_moves.saturating_mul(SOURCES);
-        (wanted || escapes) && able && !overtaken && free && preparing && offer.dot.seq > 0
+        (wanted || escapes)
+            && self.quorum().is_ok()
+            && able
+            && !overtaken
+            && free
+            && preparing
+            && offer.dot.seq > 0
     }
 
     fn prepare(&mut self, from: Life, offer: Offer) {

@@ -9,6 +9,8 @@ mod groups;
 mod leaving;
 mod moves;
 mod placement;
+mod quorum;
+mod refusals;
 mod registration;
 
 use std::time::Duration;
@@ -85,6 +87,13 @@ scenarios! {
     placement::a_name_that_asks_for_roles_runs_only_on_members_that_have_them_all,
     placement::a_rolling_upgrade_adds_a_kind_and_loses_no_name_of_it,
     placement::names_come_in_proportion_to_weights,
+    quorum::names_that_are_stopped_with_the_quorum_are_kept_and_return_with_it,
+    quorum::the_minor_side_of_a_cut_has_stopped_before_the_other_one_starts,
+    quorum::one_of_many_that_is_cut_off_notices_in_time,
+    quorum::a_member_that_changes_sides_takes_the_quorum_with_it_and_no_name_runs_twice,
+    quorum::a_node_that_starts_below_the_quorum_waits_for_it,
+    refusals::of_two_nodes_of_which_one_refuses_the_other_both_know_and_both_serve,
+    refusals::a_node_that_one_refuses_and_the_rest_let_in_is_a_member_all_the_same,
     registration::the_scene_two_nodes_one_worker_a_kill_a_takeover,
     registration::of_two_claims_at_once_one_wins_and_the_other_hears_who,
     registration::a_thousand_names_survive_a_kill_right_after_their_acknowledgement,
@@ -208,6 +217,24 @@ impl World {
         self.processes
             .iter()
             .any(|process| process.counted_down.iter().any(|(_, life)| *life == self[other].life))
+    }
+
+    /// Cuts these sites off from all others, until `mend_network`.
+    pub fn cut_off(&mut self, side: &[SiteId]) {
+        self.oracle.split(self.now);
+        for here in self.all_sites() {
+            for there in self.all_sites() {
+                if side.contains(&here) != side.contains(&there) {
+                    self.cut(here, there);
+                }
+            }
+        }
+    }
+
+    /// Ends all cuts.
+    pub fn mend_cut(&mut self) {
+        self.mend_network();
+        self.oracle.heal(self.now);
     }
 
     /// Starts the site of a dead process again.
