@@ -114,6 +114,8 @@ mutants! {
     ForgottenReturn,
     /// Whose life was forgotten is let in again, with all that it knows.
     EstrangedLetIn,
+    /// All sides of a cut take themselves for the larger one.
+    AllSidesMajor,
     /// What was registered on the side that begins anew is not claimed again.
     NotClaimedAgain,
 }

@@ -32,6 +32,9 @@ impl Machine {
             Request::Register { name, worker } => {
                 return self.claim(call, deadline, name, Wish::Register(worker));
             }
+            Request::Restore { name, worker } => {
+                return self.claim(call, deadline, name, Wish::Restore(worker));
+            }
             Request::Unregister { name } => return self.claim(call, deadline, name, Wish::Unregister),
             Request::Locate { name } => return self.claim(call, deadline, name, Wish::Locate),
             Request::Drain => return self.drain(call, deadline),
@@ -64,7 +67,9 @@ impl Machine {
         match input {
             Input::Call { call, request, .. } => {
                 let reply = match request {
-                    Request::Register { .. } => Reply::Registered(Err(RegisterError::Leaving)),
+                    Request::Register { .. } | Request::Restore { .. } => {
+                        Reply::Registered(Err(RegisterError::Leaving))
+                    }
                     Request::Unregister { .. } => Reply::Unregistered(Err(UnregisterError::Leaving)),
                     Request::Locate { .. } => Reply::Located(Err(LookupError::Leaving)),
                     Request::Owner { name } => Reply::Owner(self.ownership(&name)),

@@ -15,7 +15,7 @@ use crate::discovery::{Book, Readiness};
 use crate::error::{ConfigError, RetireReason};
 use crate::event::{Counters, Event, Input, Output, Status};
 use crate::id::{Life, Name, Revision};
-use crate::membership::{Announced, Departed, Detector, Health, Links, Record, Table};
+use crate::membership::{Announced, Departed, Detector, Health, Links, Record, Side, Table};
 use crate::mutant::Mutant;
 use crate::placement::RingStrategy;
 use crate::random::Random;
@@ -43,6 +43,7 @@ pub struct Machine {
     pub(crate) table: Table,
     pub(crate) seen: BTreeMap<Life, Status>,
     pub(crate) departed: Departed,
+    pub(crate) side: Side,
     pub(crate) links: Links,
     pub(crate) detector: Detector,
     pub(crate) book: Book,
@@ -115,6 +116,7 @@ impl Machine {
             table: Table::new(mine, config.max_members),
             seen: BTreeMap::new(),
             departed: Departed::default(),
+            side: Side::default(),
             links: Links::new(me),
             detector: Detector::default(),
             book: Book::new(&config),

@@ -10,10 +10,12 @@ mod linking;
 mod links;
 mod probing;
 mod record;
+mod side;
 mod table;
 
 pub(crate) use departed::{Departed, Ended};
 pub(crate) use detector::Detector;
 pub(crate) use links::Links;
 pub(crate) use record::{Announced, Health, Record};
+pub(crate) use side::Side;
 pub(crate) use table::{Merged, Table};

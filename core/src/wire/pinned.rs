@@ -10,7 +10,7 @@ use super::message::*;
 use crate::error::{Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{Address, ClaimId, Dot, Epoch, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role};
-use crate::membership::{Announced, Ended, Health, Record};
+use crate::membership::{Announced, Ended, Health, Record, Side};
 use crate::placement::Place;
 use crate::tracker::{Entry, State};
 
@@ -51,7 +51,7 @@ fn entry(state: State) -> Entry {
 }
 
 fn live() -> Entry {
-    entry(State::Live { holder: Some(Life(300)), claim: claim(), spec: spec() })
+    entry(State::Live { holder: Some(Life(300)), claim: claim(), spec: spec(), side: Side::Major })
 }
 
 fn registration() -> Registration {
@@ -118,7 +118,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         (Pull { origin: Life(300), from: 4 }.into(), "0021 ac0204"),
         (
             delta.into(),
-            "0022 ac0201090a010207ac0207016e050001ac02ac020200016b0201020101720108ac0207016e050101",
+            "0022 ac0201090a010207ac0207016e050001ac02ac020200016b020102010172010108ac0207016e050101",
         ),
         (Acked { position: 9 }.into(), "0023 09"),
         (Barrier { generation: 4, ring_hash: 5 }.into(), "0030 0405"),
@@ -134,10 +134,11 @@ fn messages() -> Vec<(Message, &'static str)> {
         (wish(Wish::Register(spec())), "0040 ac0202016e0000016b0201020101728827"),
         (wish(Wish::Register(WorkerSpec::Attached)), "0040 ac0202016e00018827"),
         (wish(Wish::Unregister), "0040 ac0202016e018827"),
+        (wish(Wish::Restore(spec())), "0040 ac0202016e0300016b0201020101728827"),
         (wish(Wish::Locate), "0040 ac0202016e028827"),
         (
             reply(Verdict::Registered { origin: Life(300), seq: 7, entry: live() }),
-            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b02010201017201",
+            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b0201020101720101",
         ),
         (reply(Verdict::Taken(registration())), "0041 ac0202010161ac0205016b00"),
         (reply(Verdict::UnknownKind), "0041 ac020202"),
@@ -162,15 +163,18 @@ fn messages() -> Vec<(Message, &'static str)> {
             report(Progress::Failed(Reason::new("why"))).into(),
             "0043 016e01ac0207ac020200016b020102010172050203776879",
         ),
-        (report(Progress::Refused).into(), "0043 016e01ac0207ac020200016b0201020101720503"),
+        (
+            report(Progress::Refused { newest: Epoch(6) }).into(),
+            "0043 016e01ac0207ac020200016b020102010172050306",
+        ),
         (report(Progress::Ready).into(), "0043 016e01ac0207ac020200016b0201020101720504"),
         (stop(Halt::Unregistered), "0044 016e01ac02070500"),
         (stop(Halt::Cancelled), "0044 016e01ac02070501"),
         (stop(Halt::Superseded), "0044 016e01ac02070502"),
         (StopReport { name: name(), epoch: Epoch(5), moved: None }.into(), "0045 016e0500"),
         (StopReport { name: name(), epoch: Epoch(5), moved: Some(Life(2)) }.into(), "0045 016e050102"),
-        (offer(None), "0046 016eac0207ac020200016b020102050600"),
-        (offer(Some(300)), "0046 016eac0207ac020200016b020102050601ac02"),
+        (offer(None), "0046 016eac0207ac020200016b020102010172050600"),
+        (offer(Some(300)), "0046 016eac0207ac020200016b020102010172050601ac02"),
         (readiness(Readiness::Accepted), "0047 016e0600"),
         (readiness(Readiness::Prepared), "0047 016e0601"),
         (readiness(Readiness::Failed(Reason::new("why"))), "0047 016e060203776879"),

@@ -5,7 +5,7 @@ use crate::config::Backoff;
 use crate::error::ConfigError;
 use crate::id::Role;
 use crate::wire::MAX_FRAME;
-use crate::wire::message::PingFor;
+use crate::wire::message::{Goodbye, PingFor};
 
 #[test]
 fn a_node_alone_does_not_spin_until_it_forms() {
@@ -124,4 +124,27 @@ fn the_longest_pause_is_a_pause() {
     assert!(backoff.pause(u32::MAX, u64::MAX) > Duration::from_secs(500_000));
     let backoff = Backoff { min: Duration::MAX, max: Duration::MAX };
     assert!(backoff.pause(9, u64::MAX) > Duration::MAX / 2);
+}
+
+#[test]
+fn members_that_come_and_go_without_end_close_a_bounded_number_of_gates() {
+    let mut letters = Letters::new();
+    for revision in 0..200 {
+        let (up, down) = (record("c", C), Record { health: Health::Silent, ..record("c", C) });
+        for record in [up, down] {
+            let record = Record { revision: Revision(revision), ..record };
+            letters.tell(Records { records: List([record].into()) });
+        }
+    }
+    let holdings = letters.a.holdings();
+    let gates = holdings.iter().find(|(what, _)| *what == "gates").expect("they are counted").1;
+    assert!((1..=64).contains(&gates), "{gates} gates, and b has agreed to none");
+}
+
+#[test]
+fn a_peer_that_has_let_us_in_does_not_end_our_life_for_its_tag() {
+    let mut letters = Letters::new();
+    letters.tell(Goodbye { refusal: Refusal::TagClash });
+    let is_over = letters.outputs.iter().any(|output| matches!(output, Output::Retire(_)));
+    assert!(!is_over, "b greeted, and then finds a tag that it knew all the time");
 }

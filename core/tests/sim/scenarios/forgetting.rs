@@ -26,23 +26,6 @@ fn forgetful(seed: u64, count: usize, rare: usize) -> (World, Vec<ProcessId>) {
 }
 
 impl World {
-    /// Cuts these sites off from all others, until `mend_network`.
-    fn cut_off(&mut self, side: &[SiteId]) {
-        self.oracle.split(self.now);
-        for here in self.all_sites() {
-            for there in self.all_sites() {
-                if side.contains(&here) != side.contains(&there) {
-                    self.cut(here, there);
-                }
-            }
-        }
-    }
-
-    fn mend_cut(&mut self) {
-        self.mend_network();
-        self.oracle.heal(self.now);
-    }
-
     fn fades(&mut self) {
         if let Err(violation) = self.return_to_baseline() {
             self.give_up(&violation.0);

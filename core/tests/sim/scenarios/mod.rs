@@ -9,6 +9,7 @@ mod leaving;
 mod moves;
 mod placement;
 mod registration;
+mod sides;
 
 use std::time::Duration;
 
@@ -85,6 +86,7 @@ scenarios! {
     registration::an_attached_worker_ends_and_its_name_is_free,
     registration::a_kind_that_nobody_knows_is_an_error_at_once,
     registration::traffic_at_rest_does_not_grow_with_the_names,
+    sides::a_name_that_both_sides_of_a_cut_registered_stays_on_the_larger_one,
 }
 
 /// Letters for the nodes of a scenario.
@@ -197,6 +199,24 @@ impl World {
         self.processes
             .iter()
             .any(|process| process.counted_down.iter().any(|(_, life)| *life == self[other].life))
+    }
+
+    /// Cuts these sites off from all others, until `mend_network`.
+    pub fn cut_off(&mut self, side: &[SiteId]) {
+        self.oracle.split(self.now);
+        for here in self.all_sites() {
+            for there in self.all_sites() {
+                if side.contains(&here) != side.contains(&there) {
+                    self.cut(here, there);
+                }
+            }
+        }
+    }
+
+    /// Ends all cuts.
+    pub fn mend_cut(&mut self) {
+        self.mend_network();
+        self.oracle.heal(self.now);
     }
 
     /// Starts the site of a dead process again.
