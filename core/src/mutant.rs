@@ -132,6 +132,8 @@ mutants! {
     ForgottenReturn,
     /// Whose life was forgotten is let in again, with all that it knows.
     EstrangedLetIn,
+    /// All sides of a cut take themselves for the larger one.
+    AllSidesMajor,
     /// What was registered on the side that begins anew is not claimed again.
     NotClaimedAgain,
     /// Of two words on a name in a group the one counts that arrives last, so that an older join undoes a leave.

@@ -34,6 +34,9 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// How long a node whose last user dropped it may take to say so to its peers.
 const ABANDONED: Duration = Duration::from_millis(500);
 
+/// For so long a node that begins anew goes on claiming what it had registered while it was cut off.
+const CLAIMED_AGAIN: Duration = Duration::from_secs(600);
+
 /// The engine of one node.
 pub(crate) struct Engine<D> {
     shared: Arc<Shared>,
@@ -401,9 +404,9 @@ impl<D: Dialer> Engine<D> {
 
     /// What the other side of a cut never heard of is registered there. A name that it has given away since is its own.
     fn claim_again(&mut self, again: Vec<(Name, WorkerSpec)>) {
-        let deadline = self.shared.platform.now() + self.config.start_timeout;
+        let deadline = self.shared.platform.now() + CLAIMED_AGAIN;
         for (name, worker) in again {
-            let request = Request::Register { name, worker };
+            let request = Request::Restore { name, worker };
             let input = self.ask(Asked { request, deadline, answer: Answer::ToNobody });
             self.handle(input);
         }

@@ -26,7 +26,7 @@ impl Machine {
 
     /// Dials what is due, and sets the timer for what is not.
     pub(crate) fn dial_due(&mut self) {
-        if !core::mem::take(&mut self.dial_again) {
+        if !core::mem::take(&mut self.dial_again) || self.is_between_lives() {
             return;
         }
         self.book.expire(self.now);

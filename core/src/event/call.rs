@@ -22,6 +22,14 @@ pub enum Request {
         /// What for.
         worker: WorkerSpec,
     },
+    /// Claim again what was registered in a former life (`RetireReason::Forgotten`): as `Register`, but answered
+    /// before its worker runs: it is started as soon as a member can. Answer: `Reply::Registered`.
+    Restore {
+        /// Which.
+        name: Name,
+        /// What for.
+        worker: WorkerSpec,
+    },
     /// Free a name; a managed worker is stopped first. Answer: `Reply::Unregistered`.
     Unregister {
         /// Which.

@@ -36,6 +36,9 @@ impl Machine {
             Request::Register { name, worker } => {
                 return self.claim(call, deadline, name, Wish::Register(worker));
             }
+            Request::Restore { name, worker } => {
+                return self.claim(call, deadline, name, Wish::Restore(worker));
+            }
             Request::Unregister { name } => return self.claim(call, deadline, name, Wish::Unregister),
             Request::Locate { name } => return self.claim(call, deadline, name, Wish::Locate),
             Request::JoinGroup { group, name } => {
@@ -75,7 +78,9 @@ impl Machine {
         match input {
             Input::Call { call, request, .. } => {
                 let reply = match request {
-                    Request::Register { .. } => Reply::Registered(Err(RegisterError::Leaving)),
+                    Request::Register { .. } | Request::Restore { .. } => {
+                        Reply::Registered(Err(RegisterError::Leaving))
+                    }
                     Request::Unregister { .. } => Reply::Unregistered(Err(UnregisterError::Leaving)),
                     Request::Locate { .. } => Reply::Located(Err(LookupError::Leaving)),
                     Request::JoinGroup { .. } | Request::LeaveGroup { .. } => {

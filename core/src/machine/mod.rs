@@ -16,7 +16,7 @@ use crate::discovery::{Book, Readiness};
 use crate::error::{ConfigError, Refusal, RetireReason};
 use crate::event::{Counters, Event, Input, Output, Status};
 use crate::id::{Address, Life, Name, Revision};
-use crate::membership::{Announced, Caution, Departed, Detector, Health, Links, Record, Table};
+use crate::membership::{Announced, Caution, Departed, Detector, Health, Links, Record, Side, Table};
 use crate::mutant::Mutant;
 use crate::placement::Strategy;
 use crate::random::Random;
@@ -24,8 +24,8 @@ use crate::ring::Ring;
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
 use crate::tracker::{
-    Callers, Departure, Desk, Gates, Groups, Host, Moves, Registry, Replication, Stability, Standing, Surrenders,
-    Told,
+    Callers, Departure, Desk, Gates, Groups, Host, Moves, Registry, Replication, Stability, Standing,
+    Surrenders, Told,
 };
 use crate::wire::List;
 
@@ -49,6 +49,7 @@ pub struct Machine {
     pub(crate) table: Table,
     pub(crate) seen: BTreeMap<Life, Status>,
     pub(crate) departed: Departed,
+    pub(crate) side: Side,
     pub(crate) links: Links,
     pub(crate) detector: Detector,
     pub(crate) book: Book,
@@ -132,6 +133,7 @@ impl Machine {
             table: Table::new(mine, config.max_members),
             seen: BTreeMap::new(),
             departed: Departed::default(),
+            side: Side::default(),
             links: Links::new(me),
             detector: Detector::new(caution),
             book: Book::new(&config),

@@ -43,6 +43,7 @@ impl Machine {
             if !joined.is_empty() || !left.is_empty() {
                 self.readiness.disturb(self.now);
             }
+            self.choose_side();
             self.move_ring(&joined, &left, &ended);
             self.pull_again = true;
         }

@@ -54,7 +54,8 @@ struct Gone {
     until: Instant,
     /// Whether it is known to have ended.
     is_proved: bool,
-    heard: Heard,
+    /// `None` if we never knew it.
+    heard: Option<Heard>,
 }
 
 /// What a life can have heard of, if it is not dead but only out of reach.
@@ -72,13 +73,12 @@ impl Departed {
     }
 
     /// Whether this life, which is down or forgotten, may have heard of a registration before it was out of reach.
-    pub(super) fn may_know(&self, life: Life, me: Life, dot: Dot) -> bool {
+    /// `None` if we were not there.
+    pub(super) fn may_know(&self, life: Life, me: Life, dot: Dot) -> Option<bool> {
         let down = self.down.get(&life).map(|due| &due.heard);
-        let heard = down.or_else(|| self.forgotten.get(&life).map(|gone| &gone.heard));
-        heard.is_some_and(|heard| {
-            let position = if dot.life == me { Some(&heard.acked) } else { heard.positions.get(&dot.life) };
-            position.is_some_and(|&position| dot.seq <= position)
-        })
+        let heard = down.or_else(|| self.forgotten.get(&life)?.heard.as_ref())?;
+        let position = if dot.life == me { Some(&heard.acked) } else { heard.positions.get(&dot.life) };
+        Some(position.is_some_and(|&position| dot.seq <= position))
     }
 
     /// How many lives are down or listed as forgotten.
@@ -137,6 +137,7 @@ impl Machine {
         let (node, is_proved) = (record.node.clone(), is_proof(record));
         self.table.forget(life);
         self.seen.remove(&life);
+        self.choose_side();
         self.links.forget(life);
         self.gates.forget(life);
         self.registry.forget(life);
@@ -144,7 +145,7 @@ impl Machine {
         self.stability.forget(life);
         self.pull_again = true;
         let until = self.now + self.config.forget_after;
-        self.list_forgotten(life, Gone { node, until, is_proved, heard: due.heard });
+        self.list_forgotten(life, Gone { node, until, is_proved, heard: Some(due.heard) });
         self.flush_log(); // what was handed on goes first
         let links: Vec<LinkId> = self.links.serving().map(|(_, id)| id).collect();
         for link in links {
@@ -187,8 +188,12 @@ impl Machine {
         self.table.iter().any(|record| record.life > life && record.node == *node)
     }
 
-    /// All that are listed as forgotten.
+    /// All that are listed as forgotten. Who is not up says nothing of that: it may have met one side of a cut and be
+    /// about to meet the other, and of two newcomers the one should not tell the other whose friend it is.
     pub(super) fn forgotten(&self) -> Lives {
+        if !self.ring.contains(self.me) {
+            return List::default();
+        }
         let left = |until: Instant| u64::try_from(until.since(self.now).as_millis()).unwrap_or(u64::MAX);
         let ended = self.departed.forgotten.iter().map(|(&life, gone)| Ended {
             life,
@@ -229,7 +234,7 @@ impl Machine {
                     let left = left_ms.map_or(Duration::MAX, Duration::from_millis);
                     let until = self.now + left.min(self.config.forget_after);
                     let (node, is_proved) = (node.clone(), left_ms.is_some());
-                    self.list_forgotten(life, Gone { node, until, is_proved, heard: Heard::default() });
+                    self.list_forgotten(life, Gone { node, until, is_proved, heard: None });
                 }
             }
         }

@@ -93,7 +93,11 @@ impl Machine {
             let Dot { life, .. } = entry.dot;
             life == self.me || (!self.table.is_live(life) && self.owns(self.ring.slot_of(&entry.name)))
         };
-        let is_news = |entry: &&Entry| !theirs.iter().any(|&life| self.may_know(life, entry.dot));
+        let is_news = |entry: &&Entry| {
+            let known: Vec<bool> = theirs.iter().filter_map(|&life| self.may_know(life, entry.dot)).collect();
+            // who came after the cut cannot tell of the dead which of their names are older than that
+            !known.contains(&true) && (entry.dot.life == self.me || !known.is_empty())
+        };
         let managed =
             self.registry.all().filter(is_ours).filter(is_news).filter_map(|entry| match &entry.state {
                 State::Live { spec: spec @ WorkerSpec::Managed { .. }, .. } => {
@@ -104,10 +108,10 @@ impl Machine {
         managed.collect()
     }
 
-    fn may_know(&self, life: Life, dot: Dot) -> bool {
+    fn may_know(&self, life: Life, dot: Dot) -> Option<bool> {
         if self.table.is_live(life) {
             // only it has forgotten us: it may have all that we have, but our own log past what it told us
-            return dot.life != self.me || dot.seq <= self.replication.acked_by(life);
+            return Some(dot.life != self.me || dot.seq <= self.replication.acked_by(life));
         }
         self.departed.may_know(life, self.me, dot)
     }

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::links::Settled;
-use super::{Health, Merged, Record};
+use super::{Announced, Health, Merged, Record};
 use crate::error::{DialFailure, Refusal, RetireReason};
 use crate::event::{Event, Output, Way};
 use crate::id::{Address, Life, LinkId, NodeName};
@@ -30,6 +30,9 @@ impl Machine {
             self.book.reached(address);
         }
         self.links.insert(id, way, peer, self.now);
+        if self.is_between_lives() {
+            return self.close(id, Refusal::Left);
+        }
         self.examine(id);
     }
 
@@ -184,7 +187,7 @@ impl Machine {
             Refusal::NameInUse { address } if link.peer.node == self.config.node || link.theirs.is_none() => {
                 self.retire(RetireReason::NameInUse { node: self.config.node.clone(), address });
             }
-            Refusal::TagClash => self.retire(RetireReason::TagClash),
+            Refusal::TagClash if link.theirs.is_none() => self.retire(RetireReason::TagClash),
             Refusal::Duplicate | Refusal::Left | Refusal::Stalled => {}
             refusal if is_news => self.on_refusal(link.peer.address, refusal),
             _ => {} // told before
@@ -238,7 +241,9 @@ impl Machine {
             return;
         }
         self.pause_after(&address, &failure);
-        if failure != DialFailure::Refused || self.broken(Mutant::EvidenceIgnored) {
+        // Who just boots may know nobody else to ask, and takes nothing over: probes will tell.
+        let is_booting = self.table.mine().announced == Announced::Joining;
+        if failure != DialFailure::Refused || is_booting || self.broken(Mutant::EvidenceIgnored) {
             return;
         }
         let unlinked = |record: &&Record| record.address == address && self.links.to(record.life).is_none();

@@ -171,6 +171,11 @@ impl Links {
         self.links.values_mut().for_each(|link| link.asked = None);
     }
 
+    /// All of them, serving or not.
+    pub(crate) fn all(&self) -> Vec<LinkId> {
+        self.links.keys().copied().collect()
+    }
+
     /// Links that wait for a decision.
     pub(crate) fn parked(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         self.links

@@ -11,6 +11,7 @@ mod links;
 mod peers;
 mod probing;
 mod record;
+mod side;
 mod table;
 
 pub(crate) use departed::{Departed, Ended};
@@ -18,4 +19,5 @@ pub(crate) use detector::{Caution, Detector, WARY_PATIENCE};
 pub(crate) use links::Links;
 pub use peers::Peers;
 pub(crate) use record::{Announced, Health, Record};
+pub(crate) use side::Side;
 pub(crate) use table::{Merged, Table};

@@ -21,6 +21,10 @@ use crate::wire::message::{Barrier, BarrierAck, MAX_STARTS, StartReport};
 /// About how many bytes of starts an acknowledgement carries.
 const ACK_BYTES: usize = 256 << 10;
 
+/// Gates wait for a probe's time at most, so that more of them than this are the work of members that come and go
+/// without end.
+const MAX_GATES: usize = 64;
+
 /// Which slots are closed, and for whose word.
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
@@ -56,6 +60,21 @@ impl Gates {
 
     pub(crate) fn are_passed(&self) -> bool {
         self.gates.is_empty()
+    }
+
+    /// Closes slots until all these have agreed. At the bound they join the last gate, which then waits for all that
+    /// both wait for.
+    fn close(&mut self, gate: Gate) {
+        let is_full = self.gates.len() >= MAX_GATES;
+        let Some(last) = self.gates.last_mut().filter(|_| is_full) else {
+            self.gates.push(gate);
+            return;
+        };
+        last.generation = gate.generation;
+        last.slots.union_with(&gate.slots);
+        last.ended.retain(|life| !gate.ended.contains(life)); // each once
+        last.ended.extend(gate.ended);
+        last.waiting.extend(gate.waiting);
     }
 
     /// Keeps a report until its slot's gate is passed; a host's later one of the same name replaces it.
@@ -134,11 +153,11 @@ impl Machine {
         let skip = self.broken(Mutant::BarrierSkipped);
         let ended = if self.broken(Mutant::TakenOverUnlevelled) { Vec::new() } else { ended.to_vec() };
         if (!gained.is_empty() || !ended.is_empty()) && !skip {
-            self.gates.gates.push(Gate {
+            self.gates.close(Gate {
                 generation,
                 slots: gained,
                 ended,
-                waiting: others.clone(),
+                waiting: others,
                 needed: BTreeMap::new(),
             });
         }
@@ -179,13 +198,7 @@ impl Machine {
             slots.insert(slot);
         }
         let generation = self.gates.generation;
-        self.gates.gates.push(Gate {
-            generation,
-            slots,
-            ended: Vec::new(),
-            waiting,
-            needed: BTreeMap::new(),
-        });
+        self.gates.close(Gate { generation, slots, ended: Vec::new(), waiting, needed: BTreeMap::new() });
     }
 
     /// Asks those whose word is missing, or only `whom`.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::desk::Client;
 use crate::config::Backoff;
 use crate::error::{LookupError, RegisterError, UnregisterError};
-use crate::event::{Event, Output, Registration, Reply};
+use crate::event::{Event, Output, Registration, Reply, WorkerSpec};
 use crate::id::{CallId, ClaimId, Life, Name};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
@@ -174,6 +174,15 @@ impl Machine {
         self.lose_claim(seq);
     }
 
+    /// What a former life registered and this one has not claimed again yet.
+    pub(super) fn unclaimed(&self) -> Vec<(Name, WorkerSpec)> {
+        let spec = |caller: &Caller| match &caller.wish {
+            Wish::Restore(spec) => Some((caller.name.clone(), spec.clone())),
+            Wish::Register(_) | Wish::Unregister | Wish::Locate => None,
+        };
+        self.callers.waiting.values().filter_map(spec).collect()
+    }
+
     /// The arbiter has spoken.
     pub(super) fn conclude_claim(&mut self, seq: u64, verdict: Verdict) {
         if let Verdict::Registered { origin, seq, entry } | Verdict::Unregistered { origin, seq, entry } =
@@ -216,8 +225,10 @@ impl Machine {
         for (_, caller) in core::mem::take(&mut self.callers.waiting) {
             let is_sent = caller.tries > 0; // then it may still be granted: `Leaving` would say that it is not
             let reply = match caller.wish {
-                Wish::Register(_) if is_sent => Reply::Registered(Err(RegisterError::Timeout)),
-                Wish::Register(_) => Reply::Registered(Err(RegisterError::Leaving)),
+                Wish::Register(_) | Wish::Restore(_) if is_sent => {
+                    Reply::Registered(Err(RegisterError::Timeout))
+                }
+                Wish::Register(_) | Wish::Restore(_) => Reply::Registered(Err(RegisterError::Leaving)),
                 Wish::Unregister if is_sent => Reply::Unregistered(Err(UnregisterError::Timeout)),
                 Wish::Unregister => Reply::Unregistered(Err(UnregisterError::Leaving)),
                 Wish::Locate => Reply::Located(Err(LookupError::Leaving)),
@@ -230,7 +241,7 @@ impl Machine {
 
     fn return_verdict(&mut self, call: CallId, name: &Name, wish: &Wish, verdict: Verdict) {
         let reply = match wish {
-            Wish::Register(_) => Reply::Registered(self.registered(name, verdict)),
+            Wish::Register(_) | Wish::Restore(_) => Reply::Registered(self.registered(name, verdict)),
             Wish::Unregister => Reply::Unregistered(match verdict {
                 Verdict::Unregistered { .. } | Verdict::Gone => Ok(()),
                 Verdict::NotFound => Err(UnregisterError::NotFound),

@@ -84,7 +84,7 @@ impl Machine {
         }
         let standing = self.registry.winner(name).cloned();
         if let Some(entry) = standing.as_ref().filter(|entry| self.is_vacant(entry) && !entry.is_attached())
-            && waiter.wish != Wish::Unregister
+            && matches!(waiter.wish, Wish::Register(_) | Wish::Locate)
             && self.quorum().is_ok()
         {
             self.begin_takeover(name, entry.dot, BTreeSet::new(), 0); // who asks hears where it went
@@ -93,7 +93,7 @@ impl Machine {
         }
         let Waiter { client, wish, deadline } = waiter;
         match (wish, standing) {
-            (Wish::Register(_), Some(entry)) => {
+            (Wish::Register(_) | Wish::Restore(_), Some(entry)) => {
                 let verdict = if is_claim(&entry, &client) && !self.broken(Mutant::ClaimIdIgnored) {
                     let (origin, seq) = self.registry.position_of(entry.dot).expect("it stands in a log");
                     Verdict::Registered { origin, seq, entry }
@@ -104,7 +104,18 @@ impl Machine {
             }
             (Wish::Register(WorkerSpec::Attached), None) => {
                 let (holder, claim) = (Some(client.from), client.id);
-                let state = State::Live { holder, claim, spec: WorkerSpec::Attached };
+                let state = State::Live { holder, claim, spec: WorkerSpec::Attached, side: self.side };
+                let entry = Entry {
+                    dot: self.next_dot(),
+                    name: name.clone(),
+                    epoch: self.next_epoch(),
+                    state,
+                    handed_on: 0,
+                };
+                self.grant(client, entry);
+            }
+            (Wish::Restore(spec), None) => {
+                let state = State::Live { holder: None, claim: client.id, spec, side: self.side };
                 let entry = Entry {
                     dot: self.next_dot(),
                     name: name.clone(),

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::host::{Phase, Then};
 use crate::error::{DrainError, Refusal, RetireReason};
 use crate::event::{Output, Reply, StopReason, WorkerSpec};
-use crate::id::{CallId, Life, LinkId, Name};
+use crate::id::{CallId, Name};
 use crate::machine::Machine;
 use crate::membership::Announced;
 use crate::mutant::Mutant;
@@ -16,6 +16,10 @@ use crate::timer::Timer;
 
 /// The others get this long to acknowledge the last records of a life that leaves.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A life that ends for a new one lasts at least this long: whoever reaches both sides of a cut may have to choose
+/// again and again until they have found each other.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
 /// How far this node is on its way out.
 #[derive(Debug, Default)]
@@ -28,6 +32,8 @@ pub(crate) struct Departure {
     moved: usize,
     /// This life ends, its node does not: what its next life claims again.
     anew: Option<Vec<(Name, WorkerSpec)>>,
+    /// The same, once this life has left.
+    next_life: Option<Vec<(Name, WorkerSpec)>>,
 }
 
 impl Departure {
@@ -84,6 +90,9 @@ impl Machine {
 
     /// Goes one step further, if it is time.
     pub(crate) fn settle_departure(&mut self) {
+        if self.is_between_lives() {
+            return self.begin_next_life();
+        }
         if self.retired || self.table.mine().announced != Announced::Leaving {
             return;
         }
@@ -173,16 +182,35 @@ impl Machine {
         self.table.announce(Announced::Left);
         self.settle_members();
         self.flush_log();
-        let links: Vec<(Life, LinkId)> = self.links.serving().collect();
-        for (_, link) in links {
+        for link in self.links.all() {
             self.close(link, Refusal::Left);
         }
         let stays = self.departure.leaves.is_empty();
         for call in core::mem::take(&mut self.departure.leaves) {
             self.outputs.push_back(Output::Return { call, reply: Reply::Left });
         }
-        let anew = self.departure.anew.take().filter(|_| stays);
-        self.retire(anew.map_or(RetireReason::Left, |again| RetireReason::Forgotten { again }));
+        let Some(mut again) = self.departure.anew.take().filter(|_| stays) else {
+            return self.retire(RetireReason::Left);
+        };
+        again.extend(self.unclaimed());
+        self.departure.next_life = Some(again);
+        self.timers.set(self.born + SHORTEST_LIFE, Timer::Departure);
+        self.begin_next_life();
+    }
+
+    /// Whether this life is over for all others, and only waits for its next one.
+    pub(crate) fn is_between_lives(&self) -> bool {
+        self.departure.next_life.is_some()
+    }
+
+    fn begin_next_life(&mut self) {
+        if self.now < self.born + SHORTEST_LIFE {
+            return;
+        }
+        let stays = self.departure.leaves.is_empty();
+        if let Some(again) = self.departure.next_life.take() {
+            self.retire(if stays { RetireReason::Forgotten { again } } else { RetireReason::Left });
+        }
     }
 
     /// This life is over before it could leave in order.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Placement, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Kind, Life, Name};
+use crate::membership::Side;
 use crate::placement::Place;
 
 /// One registration as of one epoch.
@@ -34,6 +35,8 @@ pub(crate) enum State {
         claim: ClaimId,
         /// What runs.
         spec: WorkerSpec,
+        /// Where it was registered; restarts and moves keep it.
+        side: Side,
     },
     /// It was removed; nothing that is said of it later counts.
     Removed,
@@ -62,11 +65,16 @@ impl Entry {
         (!self.is_live(), self.epoch, self.handed_on, origin)
     }
 
-    /// Which of two registrations of one name stands: the one with the lower dot. Not the later epoch: epochs
-    /// go on rising on both sides of a cut, and two nodes with half the news each would end one registration
-    /// each. A dot never changes, so that all end the same one, whenever they hear of the other.
-    pub(crate) fn rank(&self) -> Reverse<Dot> {
-        Reverse(self.dot)
+    /// Which of two registrations of one name stands: the one that was made on the larger side of a cut, else the one
+    /// with the lower dot. Not the later epoch: epochs go on rising on both sides of a cut, and two nodes with half
+    /// the news each would end one registration each. Dot and side never change, so that all end the same one,
+    /// whenever they hear of the other.
+    pub(crate) fn rank(&self) -> (Option<Side>, Reverse<Dot>) {
+        let side = match &self.state {
+            State::Live { side, .. } => Some(*side),
+            State::Removed => None,
+        };
+        (side, Reverse(self.dot))
     }
 
     /// For the look-up map. `None` if it does not stand.

@@ -125,7 +125,10 @@ impl Machine {
             Progress::Starting | Progress::Ready => {}
             Progress::Running => self.record_start(&report.name),
             Progress::Failed(reason) => self.on_start_failed(&report.name, Some(reason)),
-            Progress::Refused => self.on_start_failed(&report.name, None),
+            Progress::Refused { newest } => {
+                self.registry.witness(newest);
+                self.on_start_failed(&report.name, None);
+            }
         }
     }
 
@@ -149,7 +152,7 @@ impl Machine {
     /// only once the host says by our own order that it runs: the report may be old, and its worker may have been
     /// stopped and its name removed meanwhile.
     fn adopt(&mut self, host: Life, report: StartReport) {
-        if matches!(report.progress, Progress::Failed(_) | Progress::Refused) {
+        if matches!(report.progress, Progress::Failed(_) | Progress::Refused { .. }) {
             return;
         }
         let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
@@ -210,6 +213,7 @@ impl Machine {
                     holder: Some(starting.host),
                     claim: starting.claim,
                     spec: starting.spec.clone(),
+                    side: self.side,
                 };
                 Some(Entry {
                     dot: self.next_dot(),

@@ -24,7 +24,7 @@ impl Machine {
         // an order that was made in ignorance of a later start
         let outdated = self.registry.winner(&order.name).is_some_and(|entry| entry.epoch > order.epoch);
         if stale || outdated || !self.ring.contains(self.me) || self.quorum().is_err() {
-            self.report_progress(from, &order, Progress::Refused);
+            self.report_progress(from, &order, Progress::Refused { newest: self.registry.newest() });
             return;
         }
         if self.take_up(from, &order) {
@@ -32,14 +32,14 @@ impl Machine {
         }
         let Some(worker) = self.host.workers.get_mut(&order.name) else {
             if self.host.has_ended(&order.name, order.epoch) {
-                self.report_progress(from, &order, Progress::Refused);
+                self.report_progress(from, &order, Progress::Refused { newest: self.registry.newest() });
                 return;
             }
             self.start_here(order);
             return;
         };
         if worker.epoch >= order.epoch {
-            self.report_progress(from, &order, Progress::Refused);
+            self.report_progress(from, &order, Progress::Refused { newest: self.registry.newest() });
             return;
         }
         match &mut worker.phase {

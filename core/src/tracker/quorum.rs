@@ -104,7 +104,9 @@ impl Machine {
     /// What an arbiter says of a claim that it must not decide now.
     pub(super) fn refusal(&self, wish: &Wish) -> Option<Verdict> {
         match wish {
-            Wish::Register(_) | Wish::Unregister => self.quorum().err().map(Verdict::NoQuorum),
+            Wish::Register(_) | Wish::Restore(_) | Wish::Unregister => {
+                self.quorum().err().map(Verdict::NoQuorum)
+            }
             Wish::Locate => None,
         }
     }

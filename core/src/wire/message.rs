@@ -145,6 +145,8 @@ pub(crate) enum Wish {
     Register(WorkerSpec),
     Unregister,
     Locate,
+    /// As `Register`, of what ran in a former life: written down before it runs.
+    Restore(WorkerSpec),
 }
 
 /// How a claim ended, or that it must be made elsewhere.
@@ -183,8 +185,11 @@ pub(crate) enum Progress {
     Starting,
     Running,
     Failed(Reason),
-    /// By its own view the host takes no such order from the sender; or it has a later start.
-    Refused,
+    /// By its own view the host takes no such order from the sender; or it has a later start. Whoever orders anew
+    /// orders above all that the host has seen.
+    Refused {
+        newest: Epoch,
+    },
     /// A copy waits here, handed over by a node that is gone.
     Ready,
 }

@@ -12,7 +12,7 @@ use crate::event::{Registration, WorkerSpec};
 use crate::id::{
     Address, ClaimId, Dot, Epoch, Group, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role,
 };
-use crate::membership::{Announced, Ended, Health, Record};
+use crate::membership::{Announced, Ended, Health, Record, Side};
 use crate::placement::Place;
 use crate::tracker::{Enrolment, Entry, Item, Presence, State};
 
@@ -64,7 +64,7 @@ fn enrolment(presence: Presence) -> Item {
 }
 
 fn live() -> Entry {
-    entry(State::Live { holder: Some(Life(300)), claim: claim(), spec: spec() })
+    entry(State::Live { holder: Some(Life(300)), claim: claim(), spec: spec(), side: Side::Major })
 }
 
 fn registration() -> Registration {
@@ -164,10 +164,11 @@ fn messages() -> Vec<(Message, &'static str)> {
         (wish(Wish::Register(spec())), "0040 ac0202016e0000016b0201020101728827"),
         (wish(Wish::Register(WorkerSpec::Attached)), "0040 ac0202016e00018827"),
         (wish(Wish::Unregister), "0040 ac0202016e018827"),
+        (wish(Wish::Restore(spec())), "0040 ac0202016e0300016b0201020101728827"),
         (wish(Wish::Locate), "0040 ac0202016e028827"),
         (
             reply(Verdict::Registered { origin: Life(300), seq: 7, entry: live() }),
-            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b02010201017201",
+            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b0201020101720101",
         ),
         (reply(Verdict::Taken(registration())), "0041 ac0202010161ac0205016b00"),
         (reply(Verdict::UnknownKind), "0041 ac020202"),
@@ -193,7 +194,10 @@ fn messages() -> Vec<(Message, &'static str)> {
             report(Progress::Failed(Reason::new("why"))).into(),
             "0043 016e01ac0207ac020200016b020102010172050203776879",
         ),
-        (report(Progress::Refused).into(), "0043 016e01ac0207ac020200016b0201020101720503"),
+        (
+            report(Progress::Refused { newest: Epoch(6) }).into(),
+            "0043 016e01ac0207ac020200016b020102010172050306",
+        ),
         (report(Progress::Ready).into(), "0043 016e01ac0207ac020200016b0201020101720504"),
         (stop(Halt::Unregistered), "0044 016e01ac02070500"),
         (stop(Halt::Cancelled), "0044 016e01ac02070501"),

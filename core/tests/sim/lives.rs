@@ -125,7 +125,7 @@ impl World {
         self.boot(site);
         let next = self.running(site).expect("it was just booted");
         for (name, worker) in again {
-            self.ask(next, Duration::from_secs(60), Request::Register { name, worker });
+            self.ask(next, Duration::from_secs(60), Request::Restore { name, worker });
         }
     }
 

@@ -3,8 +3,8 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use futures::future::{Either, select};
 use futures::future::join_all;
+use futures::future::{Either, select};
 use skep::{CallError, Handled, Node, NodeEnded, OneOf1, RegisterError, Registering, Runtime, SendError};
 use skep_core::id::{Name, Payload};
 
@@ -120,7 +120,8 @@ async fn register_many(
         node.register_many_raw(workers, worker.kind.as_str(), timeout).await
     } else {
         let claim = |name| {
-            on_roles(node.register_raw(name, worker.kind.as_str(), args.clone(), timeout), worker).into_future()
+            on_roles(node.register_raw(name, worker.kind.as_str(), args.clone(), timeout), worker)
+                .into_future()
         };
         join_all(names.iter().map(claim)).await
     };

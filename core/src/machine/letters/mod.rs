@@ -17,7 +17,7 @@ use crate::id::{
     Address, CallId, ClaimId, ClusterName, Dot, Epoch, Kind, Life, LinkId, Name, NodeName, Payload, Revision,
 };
 use crate::machine::Machine;
-use crate::membership::{Announced, Health, Record};
+use crate::membership::{Announced, Health, Record, Side};
 use crate::placement::Place;
 use crate::time::Instant;
 use crate::tracker::{Entry, State};
@@ -198,7 +198,7 @@ fn managed() -> WorkerSpec {
 
 fn entry(dot: Dot, name: &Name, epoch: u64, holder: Life) -> Entry {
     let claim = ClaimId { life: B, seq: 77 };
-    let state = State::Live { holder: Some(holder), claim, spec: managed() };
+    let state = State::Live { holder: Some(holder), claim, spec: managed(), side: Side::Major };
     Entry { dot, name: name.clone(), epoch: Epoch(epoch << 20), state, handed_on: 0 }
 }
 

@@ -5,7 +5,7 @@ use crate::config::Backoff;
 use crate::error::ConfigError;
 use crate::id::Role;
 use crate::wire::MAX_FRAME;
-use crate::wire::message::PingFor;
+use crate::wire::message::{Goodbye, PingFor};
 
 #[test]
 fn a_node_alone_does_not_spin_until_it_forms() {
@@ -142,8 +142,31 @@ fn what_several_inputs_led_to_is_told_in_one_message() {
     }
     letters.input(Input::Timeout);
     let entries = |message: &Message| match message {
-        Message::Delta(delta) => Some(delta.entries.len()),
+        Message::Delta(delta) => Some(delta.items.len()),
         _ => None,
     };
     assert_eq!(letters.said.iter().filter_map(entries).collect::<Vec<_>>(), [20]);
+}
+
+#[test]
+fn members_that_come_and_go_without_end_close_a_bounded_number_of_gates() {
+    let mut letters = Letters::new();
+    for revision in 0..200 {
+        let (up, down) = (record("c", C), Record { health: Health::Silent, ..record("c", C) });
+        for record in [up, down] {
+            let record = Record { revision: Revision(revision), ..record };
+            letters.tell(Records { records: List([record].into()) });
+        }
+    }
+    let holdings = letters.a.holdings();
+    let gates = holdings.iter().find(|(what, _)| *what == "gates").expect("they are counted").1;
+    assert!((1..=64).contains(&gates), "{gates} gates, and b has agreed to none");
+}
+
+#[test]
+fn a_peer_that_has_let_us_in_does_not_end_our_life_for_its_tag() {
+    let mut letters = Letters::new();
+    letters.tell(Goodbye { refusal: Refusal::TagClash });
+    let is_over = letters.outputs.iter().any(|output| matches!(output, Output::Retire(_)));
+    assert!(!is_over, "b greeted, and then finds a tag that it knew all the time");
 }

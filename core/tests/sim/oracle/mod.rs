@@ -81,6 +81,7 @@ fn seat(request: &Request) -> Option<(&Group, &Name, bool)> {
 fn subject(request: &Request) -> Option<&Name> {
     match request {
         Request::Register { name, .. }
+        | Request::Restore { name, .. }
         | Request::Unregister { name }
         | Request::Locate { name }
         | Request::Owner { name } => Some(name),
@@ -170,7 +171,7 @@ impl Oracle {
         request: &Request,
         answer: Answer,
     ) {
-        if let Request::Register { name, worker } = request {
+        if let Request::Register { name, worker } | Request::Restore { name, worker } = request {
             self.copies.wished(name);
             if let WorkerSpec::Managed { place, .. } = worker {
                 self.places.insert(name.clone(), place.clone());
@@ -179,7 +180,7 @@ impl Oracle {
         if let Some(name) = subject(request) {
             let history = self.names.entry(name.clone()).or_default();
             match request {
-                Request::Register { .. } => drop(history.registering.insert(call)),
+                Request::Register { .. } | Request::Restore { .. } => drop(history.registering.insert(call)),
                 Request::Unregister { .. } => drop(history.removing.insert(call)),
                 _ => {}
             }
@@ -206,6 +207,11 @@ impl Oracle {
         let history = self.names.entry(name.clone()).or_default();
         match &asked.request {
             Request::Register { .. } => history.register_unclear(now, call),
+            // the last that knew of it
+            Request::Restore { .. } => {
+                history.register_unclear(now, call);
+                history.belief = Belief::Unknown;
+            }
             Request::Unregister { .. } => history.removal_unclear(now, call),
             _ => {}
         }
@@ -233,7 +239,11 @@ impl Oracle {
         let whole = self.was_whole_since(asked.since);
         let history = subject(&asked.request).map(|name| (name, self.names.entry(name.clone()).or_default()));
         match (&asked.request, reply, history) {
-            (Request::Register { worker, .. }, Reply::Registered(result), Some((name, history))) => {
+            (
+                Request::Register { worker, .. } | Request::Restore { worker, .. },
+                Reply::Registered(result),
+                Some((name, history)),
+            ) => {
                 if let Ok(registration) = result {
                     self.copies.check_registration(name, registration)?;
                 }

@@ -12,6 +12,7 @@ mod placement;
 mod quorum;
 mod refusals;
 mod registration;
+mod sides;
 
 use std::time::Duration;
 
@@ -105,6 +106,7 @@ scenarios! {
     registration::an_attached_worker_ends_and_its_name_is_free,
     registration::a_kind_that_nobody_knows_is_an_error_at_once,
     registration::traffic_at_rest_does_not_grow_with_the_names,
+    sides::a_name_that_both_sides_of_a_cut_registered_stays_on_the_larger_one,
 }
 
 /// Letters for the nodes of a scenario.

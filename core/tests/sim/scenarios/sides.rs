@@ -1,0 +1,39 @@
+//! A cut, users on both sides of it, and what becomes of what they registered.
+
+use super::{NAMES, millis};
+use crate::calls::managed;
+use crate::faults::kind;
+use crate::world::{ProcessId, Settings, SiteId, World};
+
+#[test]
+pub fn a_name_that_both_sides_of_a_cut_registered_stays_on_the_larger_one() {
+    for seed in 0..3 {
+        let mut world = World::new(Settings { innocents: false, ..Settings::calm(seed) });
+        // workers that stay where they are, so that one can see who won
+        let sites: Vec<SiteId> =
+            NAMES[..5].iter().map(|name| world.site(name, &[kind::STAYING, kind::PLAIN])).collect();
+        sites.into_iter().for_each(|site| world.boot(site));
+        world.rest();
+        let mut nodes = world.all_running();
+        nodes.sort_by_key(|&node| world[node].life);
+        let (small, large) = nodes.split_at(2); // with the lowest lives: without its size it would win
+        let sites: Vec<SiteId> = small.iter().map(|&node| world[node].site).collect();
+        world.cut_off(&sites);
+        world.wait(millis(3000));
+        for number in 0..8 {
+            let name = format!("n{number}");
+            for node in [small[number % 2], large[number % 3]] {
+                assert!(
+                    world.claim(node, &name, managed(kind::STAYING)).is_ok(),
+                    "{name} is free on this side"
+                );
+            }
+        }
+        world.mend_cut();
+        world.rest();
+        let runs_on: Vec<Option<ProcessId>> =
+            (0..8).map(|number| world.runs_on(&format!("n{number}"))).collect();
+        let on_large = |node: &Option<ProcessId>| node.is_some_and(|node| large.contains(&node));
+        assert!(runs_on.iter().all(on_large), "seed {seed}: {runs_on:?}, the larger side is {large:?}");
+    }
+}
