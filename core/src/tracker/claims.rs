@@ -187,6 +187,7 @@ impl Machine {
             self.desk.takeovers -= 1;
         }
         self.serve(name, matter.waiters);
+        self.look.insert(name.clone()); // what kept it busy may have hidden that it is vacant
     }
 
     pub(super) fn serve(&mut self, name: &Name, mut waiters: VecDeque<Waiter>) {
