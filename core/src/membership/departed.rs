@@ -82,6 +82,7 @@ impl Departed {
     }
 
     /// How many lives are down or listed as forgotten.
+    #[cfg(feature = "mutants")]
     pub(crate) fn len(&self) -> usize {
         self.down.len() + self.forgotten.len()
     }

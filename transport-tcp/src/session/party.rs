@@ -1,6 +1,7 @@
 //! One side of a handshake on a desk, and a conversation of two.
 
 use skep::core::id::{Address, ClusterName, Life, NodeName};
+use skep::core::placement::StrategyId;
 use skep::core::wire::Hello;
 
 use super::{Opener, Progress, Sealer, Session, SessionError, Sessions, Side};
@@ -11,6 +12,7 @@ pub(super) fn hello(node: &str, life: u64) -> Hello {
         wire_max: 1,
         cluster: ClusterName::new("orders").expect("a good name"),
         slot_bits: 19,
+        strategy: StrategyId::Ring,
         node: NodeName::new(node).expect("a good name"),
         life: Life(life),
         address: Address::new("127.0.0.1:1").expect("a good address"),

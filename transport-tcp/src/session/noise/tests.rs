@@ -2,6 +2,7 @@
 
 use skep::core::error::Refusal;
 use skep::core::id::{Address, ClusterName, Life, NodeName};
+use skep::core::placement::StrategyId;
 use skep::core::wire::{Hello, MAX_HELLO};
 use skep::secret::{KeyRing, Secret};
 use snow::{Builder, HandshakeState};
@@ -111,6 +112,7 @@ fn the_longest_hello_passes() {
         wire_max: u16::MAX,
         cluster: ClusterName::new("c".repeat(ClusterName::MAX)).expect("a good name"),
         slot_bits: u8::MAX,
+        strategy: StrategyId::StaticQuorum(std::num::NonZeroU16::MAX),
         node: NodeName::new("n".repeat(NodeName::MAX)).expect("a good name"),
         life: Life(u64::MAX),
         address: Address::new("a".repeat(Address::MAX)).expect("a good address"),
