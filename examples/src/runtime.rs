@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 
+use skep_discovery::UdpSockets;
 use skep_smol::SmolRuntime;
 use skep_tcp::TcpSockets;
 use skep_tokio::TokioRuntime;
@@ -15,7 +16,7 @@ pub trait OnRuntime: Send + 'static {
     type Output: Send + 'static;
 
     /// Does it.
-    fn run<R: TcpSockets>(self, runtime: R) -> impl Future<Output = Self::Output> + Send;
+    fn run<R: TcpSockets + UdpSockets>(self, runtime: R) -> impl Future<Output = Self::Output> + Send;
 }
 
 /// Does it on this runtime, waiting in the calling thread. A blocking wait in `what` itself, as for a terminal,

@@ -127,8 +127,8 @@ fn messages() -> Vec<(Message, &'static str)> {
         (goodbye(Refusal::Left), "0002 08"),
         (goodbye(Refusal::Malformed), "0002 09"),
         (goodbye(Refusal::Stalled), "0002 0a"),
-        (goodbye(Refusal::OtherStrategy), "0002 0c"),
-        (goodbye(Refusal::NotAllowed), "0002 0d"),
+        (goodbye(Refusal::OtherStrategy), "0002 0e"),
+        (goodbye(Refusal::NotAllowed), "0002 0f"),
         (Records { records: List(vec![record()]) }.into(), "0003 01ac02016103683a310101017201016b030101"),
         (goodbye(Refusal::Forgotten), "0002 0b"),
         (goodbye(Refusal::NotTrusted), "0002 0c"),
@@ -145,7 +145,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         (
             delta.into(),
             "0022 ac0201090a0104\
-             0700ac0207016e050001ac02ac020200016b02010201017201\
+             0700ac0207016e050001ac02ac020200016b0201020101720101\
              0800ac0207016e050101\
              0901ac02070167060001\
              0a01ac02070167060101",

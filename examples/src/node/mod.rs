@@ -17,15 +17,16 @@ use start::Life;
 /// Runs a node with these arguments, the program's name first. 0 when it ended as it was told to, 2 for a mistake
 /// in the arguments, else 1; all but 0 with a line on stderr.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let read = Options::read(arguments).and_then(|options| Ok((options.transport()?, options)));
-    let (transport, options) = match read {
+    let read =
+        Options::read(arguments).and_then(|options| Ok((options.transport()?, options.beacons()?, options)));
+    let (transport, beacons, options) = match read {
         Ok(read) => read,
         Err(OptionsError::Help(text)) => return say(io::stdout(), &text, ExitCode::SUCCESS),
         Err(OptionsError::Mistake(line)) => return say(io::stderr(), &line, ExitCode::from(2)),
     };
     let log = Log::begin(options.log_format);
     let lived = Prompt::open(options.output).and_then(|(prompt, page)| {
-        runtime::block_on(options.runtime, Life { options, transport, prompt, page })
+        runtime::block_on(options.runtime, Life { options, transport, beacons, prompt, page })
     });
     log.flush();
     match lived {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use futures::{FutureExt, select_biased};
 use skep::{Ending, NodeBuilder, StartError};
-use skep_discovery::RunDirectory;
+use skep_discovery::{Lan, RunDirectory, UdpSockets};
 use skep_tcp::{Tcp, TcpConfig, TcpSockets};
 
 use super::session::Session;
@@ -19,6 +19,7 @@ use crate::runtime::OnRuntime;
 pub(super) struct Life {
     pub(super) options: Options,
     pub(super) transport: TcpConfig,
+    pub(super) beacons: Option<Lan>,
     pub(super) prompt: Prompt,
     pub(super) page: Page,
 }
@@ -33,9 +34,13 @@ pub(super) enum Fault {
 impl OnRuntime for Life {
     type Output = Result<(), Fault>;
 
-    async fn run<R: TcpSockets>(self, runtime: R) -> Self::Output {
-        let Self { options, transport, mut prompt, mut page } = self;
-        let starting = builder(&options, transport, runtime.clone()).start();
+    async fn run<R: TcpSockets + UdpSockets>(self, runtime: R) -> Self::Output {
+        let Self { options, transport, beacons, mut prompt, mut page } = self;
+        let mut builder = builder(&options, transport, runtime.clone());
+        if let Some(beacons) = beacons {
+            builder = builder.discover(beacons);
+        }
+        let starting = builder.start();
         let node = select_biased! {
             _ = &mut prompt.told_to_end => return Ok(()), // it has nothing to hand over yet
             started = Box::pin(starting).fuse() => started.map_err(Fault::Start)?,
@@ -78,7 +83,7 @@ fn builder<R: TcpSockets>(options: &Options, transport: TcpConfig, runtime: R) -
     for peer in &options.join {
         builder = builder.join(peer.as_str());
     }
-    builder
+    options.topologies.discover(builder)
 }
 
 impl fmt::Display for Fault {

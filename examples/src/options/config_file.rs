@@ -62,6 +62,15 @@ mod tests {
     }
 
     #[test]
+    fn topologies_have_names_and_sources() {
+        let given = read(
+            "name = 'a'\n[topology.rack.static]\npeers = ['10.0.0.1:7000']\n[topology.local.file]\npath = 'peers'\n\
+             [topology.told.environment]\nvariable = 'PEERS'\n",
+        );
+        assert!(!given.expect("no mistake in it").topology.is_empty());
+    }
+
+    #[test]
     fn each_mistake_is_one_line_that_names_its_line() {
         for (text, line, words) in [
             ("name = 'a'\nnmae = 'b'\n", 2, "nmae"),
@@ -76,6 +85,9 @@ mod tests {
             ("name = 'a'\ndetect = 0\n", 2, "0 ms"),
             ("name = a\n", 1, ""),
             ("config = 'other.toml'\n", 1, "config"),
+            ("name = 'a'\n[topology.x.static]\npeers = ['nowhere']\n", 3, "nowhere"),
+            ("name = 'a'\n[topology.x.static]\npeers = []\npears = []\n", 4, "pears"),
+            ("name = 'a'\n\n[topology.x.gossip]\nport = 1\n", 3, "gossip"),
         ] {
             let Err(OptionsError::Mistake(told)) = read(text) else { panic!("{text:?} was accepted") };
             assert!(

@@ -51,7 +51,7 @@ impl Options {
     /// # Errors
     /// [`OptionsError::Mistake`], if there is no secret or no certificate to use.
     pub fn transport(&self) -> Result<TcpConfig, OptionsError> {
-        let config = TcpConfig::new(&self.listen);
+        let config = self.reachable(TcpConfig::new(&self.listen))?;
         match &self.links {
             Links::Environment => match KeyRing::from_environment() {
                 Ok(secrets) => Ok(config.secret(secrets)),

@@ -1,7 +1,9 @@
 //! What the node binary is told at its start: on the command line, in a file, or in both.
 
 mod config_file;
+mod lan;
 mod links;
+mod topologies;
 mod value;
 
 use std::ffi::OsString;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 use skep_core::id::{Address, ClusterName, NodeName, NodePattern, Role};
 
 pub use links::Links;
+pub use topologies::Topologies;
 pub use value::{Format, Runtime, Strategy};
 use value::{cluster, milliseconds, node, peer, role, weight};
 
@@ -24,6 +27,10 @@ pub struct Options {
     pub name: NodeName,
     /// Where it listens: a free loopback port unless it was named.
     pub listen: String,
+    /// Whether it finds others on its network.
+    pub lan: bool,
+    /// Where else it looks for peers.
+    pub topologies: Topologies,
     /// Peers to dial, beside those in the run directory.
     pub join: Vec<Address>,
     /// The cluster it belongs to.
@@ -82,13 +89,16 @@ struct Given {
     #[arg(long, value_name = "ADDR", value_parser = value::listen)]
     #[serde(deserialize_with = "value::from_listen")]
     listen: Option<String>,
-    /// Listen on all interfaces; needs a secret
+    /// Find others on this network by beacons, and listen on all interfaces; needs a secret
     #[arg(long)]
     lan: bool,
     /// A peer to dial (repeatable)
     #[arg(long, value_name = "ADDR", value_parser = peer)]
     #[serde(deserialize_with = "value::from_peers")]
     join: Vec<Address>,
+    /// Sources of peers by names; in the file only
+    #[arg(skip)]
+    topology: Topologies,
     /// The cluster to belong to [default: skep]
     #[arg(long, value_name = "NAME", value_parser = cluster)]
     cluster: Option<ClusterName>,
@@ -167,6 +177,7 @@ impl Given {
             listen: self.listen.or(other.listen),
             lan: self.lan || other.lan,
             join: if self.join.is_empty() { other.join } else { self.join },
+            topology: if self.topology.is_empty() { other.topology } else { self.topology },
             cluster: self.cluster.or(other.cluster),
             runtime: self.runtime.or(other.runtime),
             strategy: self.strategy.or(other.strategy),
@@ -187,11 +198,14 @@ impl Given {
     }
 
     fn complete(self) -> Result<Options, OptionsError> {
-        self.refuse_what_is_not_built()?;
         let Some(name) = self.name else { return mistake("--name NAME is required") };
         Ok(Options {
             name,
-            listen: self.listen.unwrap_or_else(|| "127.0.0.1:0".into()),
+            listen: self
+                .listen
+                .unwrap_or_else(|| if self.lan { lan::EVERYWHERE } else { "127.0.0.1:0" }.into()),
+            lan: self.lan,
+            topologies: self.topology,
             join: self.join,
             cluster: self.cluster.unwrap_or_else(|| ClusterName::new("skep").expect("a good name")),
             links: Links::new(
@@ -209,14 +223,6 @@ impl Given {
             output: self.output.unwrap_or_default(),
             log_format: self.log_format.unwrap_or_default(),
         })
-    }
-
-    /// Nobody shall believe that a link is protected which is not.
-    fn refuse_what_is_not_built(&self) -> Result<(), OptionsError> {
-        if self.lan {
-            return mistake("--lan is not built yet: name an address with --listen");
-        }
-        Ok(())
     }
 }
 
@@ -250,6 +256,8 @@ mod tests {
         let expected = Options {
             name: NodeName::new("a").expect("a good name"),
             listen: "127.0.0.1:0".into(),
+            lan: false,
+            topologies: Topologies::default(),
             join: vec![],
             cluster: ClusterName::new("skep").expect("a good name"),
             links: Links::Environment,
@@ -311,7 +319,6 @@ mod tests {
             ("--name a --strategy quorum:0", "quorum:0"),
             ("--name a --strategy quorum:65536", "quorum:65536"),
             ("--name a --deny", "--deny"),
-            ("--name a --lan", "not built yet"),
             ("--name a --secret-file f --insecure-plaintext", "exclude each other"),
             ("--name a --tls-cert c --tls-key k --tls-ca a --insecure-plaintext", "exclude each other"),
             ("--name a --tls-cert f", "given together"),
@@ -328,6 +335,15 @@ mod tests {
         }
         let long = format!("--name {}", "x".repeat(NodeName::MAX + 1));
         assert!(matches!(read(&long), Err(OptionsError::Mistake(line)) if line.contains("129 bytes")));
+    }
+
+    #[test]
+    fn a_network_needs_a_secret_that_its_hosts_share() {
+        let options = read("--name a --lan --insecure-plaintext").expect("no mistake in itself");
+        assert_eq!((options.lan, options.listen.as_str()), (true, "0.0.0.0:0"));
+        let Err(OptionsError::Mistake(line)) = options.beacons() else { panic!("it has no secret") };
+        assert!(line.contains("--lan needs a secret"), "{line}");
+        assert_eq!(read("--name a").expect("good").beacons().map(|lan| lan.is_some()), Ok(false));
     }
 
     #[test]

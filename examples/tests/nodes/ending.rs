@@ -78,7 +78,6 @@ fn a_mistake_in_the_options_is_one_line_and_exit_2() {
         (&[][..], "--name"),
         (&["--name", "a", "--nmae", "b"], "--nmae"),
         (&["--name", "a", "--listen", "nowhere"], "nowhere"),
-        (&["--name", "a", "--lan"], "not built yet"),
         (&["--name", "a", "--secret-file", "/no/such/file"], "/no/such/file"),
         (&["--name", "a", "--tls-ca", "f"], "given together"),
         (

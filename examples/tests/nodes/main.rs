@@ -9,6 +9,7 @@ mod cut;
 mod demo;
 mod ending;
 mod groups;
+mod lan;
 mod middle;
 mod moving;
 mod network;

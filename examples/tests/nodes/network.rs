@@ -19,9 +19,21 @@ pub(crate) enum Cut {
     Mute,
 }
 
+/// What addresses hosts have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
 impl Network {
     /// So many hosts; the reason if this process may not make them.
     pub(crate) fn new(hosts: usize) -> Result<Self, String> {
+        Self::of(Family::V4, hosts)
+    }
+
+    /// The same, with addresses of this family alone.
+    pub(crate) fn of(family: Family, hosts: usize) -> Result<Self, String> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("skep-{}-{number}", std::process::id());
@@ -36,7 +48,13 @@ impl Network {
             let ends = ["type", "veth", "peer", "name", "eth0", "netns", &space];
             ip(&[&["-n", &switch, "link", "add", "name", &port][..], &ends].concat())?;
             ip(&["-n", &switch, "link", "set", &port, "master", "switch", "up"])?;
-            ip(&["-n", &space, "address", "add", &format!("{}/24", address(host)), "dev", "eth0"])?;
+            let address = match family {
+                Family::V4 => format!("{}/24", address(host)),
+                Family::V6 => format!("fd77::{}/64", host + 1),
+            };
+            // `nodad` only says something to IPv6: the address is of use at once.
+            let once: &[&str] = if family == Family::V6 { &["nodad"] } else { &[] };
+            ip(&[&["-n", &space, "address", "add", &address, "dev", "eth0"][..], once].concat())?;
             ip(&["-n", &space, "link", "set", "eth0", "up"])?;
         }
         Ok(network)

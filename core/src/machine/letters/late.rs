@@ -21,7 +21,7 @@ fn a_start_that_was_cancelled_while_it_waited_for_a_stop_never_runs() {
     let theirs = letters.name_of(B);
     let first = running_here(&mut letters, &theirs);
     let second = Epoch(8 << 20);
-    letters.tell(order(&theirs, second, Some(B1)));
+    letters.tell(order(&theirs, second, None)); // of another registration: of this one it would go on
     letters.said.clear();
     letters.tell(StopOrder { name: theirs.clone(), dot: None, epoch: second, why: Halt::Cancelled });
     let confirmed =
@@ -38,7 +38,7 @@ fn a_start_that_waited_for_a_stop_is_refused_when_its_arbiter_is_none_any_more()
     let mut letters = Letters::new();
     let theirs = letters.name_of(B);
     let first = running_here(&mut letters, &theirs);
-    letters.tell(order(&theirs, Epoch(8 << 20), Some(B1)));
+    letters.tell(order(&theirs, Epoch(8 << 20), None));
     letters
         .tell(Records { records: List([Record { announced: Announced::Leaving, ..record("b", B) }].into()) });
     letters.outputs.clear();
