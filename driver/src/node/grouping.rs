@@ -68,7 +68,7 @@ impl Node {
                 Member { name, node: life.and_then(|life| self.shared.name_of(life)) }
             })
             .collect();
-        members.sort_unstable();
+        members.sort_unstable_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
         members
     }
 
@@ -77,7 +77,7 @@ impl Node {
         let (lookup, here) = (&self.shared.router.lookup, self.life());
         let mut names = lookup.names_in(group.as_ref());
         names.retain(|name| lookup.get(name.as_str()).life() == Some(here));
-        names.sort_unstable();
+        names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
         names
     }
 

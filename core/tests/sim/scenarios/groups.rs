@@ -216,6 +216,8 @@ impl World {
 
     fn names_in(&self, node: ProcessId, text: &str) -> Vec<&str> {
         let names = self[node].groups.get(&group(text)).into_iter().flatten();
-        names.map(Name::as_str).collect()
+        let mut names: Vec<&str> = names.map(Name::as_str).collect();
+        names.sort_unstable();
+        names
     }
 }
