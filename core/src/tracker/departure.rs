@@ -43,6 +43,11 @@ impl Departure {
             self.moved += 1;
         }
     }
+
+    /// It came back: it goes another time.
+    pub(super) fn given_back(&mut self) {
+        self.moved = self.moved.saturating_sub(1);
+    }
 }
 
 impl Machine {

@@ -53,6 +53,8 @@ struct Hosted {
     /// `None` for a guest, which is never killed and never moves.
     task: Option<Task>,
     phase: Phase,
+    /// It goes on elsewhere, and only waits to be let go.
+    is_gone: bool,
 }
 
 /// What a host has of a start that it made.
@@ -160,7 +162,7 @@ impl Host {
         let (started, start) = oneshot::channel();
         let (mailbox, life) = code.seat(Order { seat, args, beginning, started });
         let span = info_span!(target: "skep", "worker", name = %name, epoch = epoch.0);
-        let hosted = Hosted { kind, mailbox, cancellation, task: Some(task), phase };
+        let hosted = Hosted { kind, mailbox, cancellation, task: Some(task), phase, is_gone: false };
         self.seats.insert((name.clone(), epoch), hosted);
         self.places.insert(id, (name, epoch));
 
@@ -218,7 +220,8 @@ impl Host {
     pub(crate) fn attach(&mut self, name: Name, epoch: Epoch, kind: Kind, guest: Guest) {
         let Guest { mailbox, cancellation } = guest;
         let resident = Resident { epoch, mailbox: mailbox.clone(), stands: Stands::Active };
-        let hosted = Hosted { kind, mailbox, cancellation, task: None, phase: Phase::Running };
+        let phase = Phase::Running;
+        let hosted = Hosted { kind, mailbox, cancellation, task: None, phase, is_gone: false };
         self.seats.insert((name.clone(), epoch), hosted);
         self.shared.router.settle(name, resident);
     }
@@ -314,7 +317,7 @@ impl Host {
         let mut workers: Vec<Running> = self
             .seats
             .iter()
-            .filter(|(_, hosted)| hosted.phase.is_active())
+            .filter(|(_, hosted)| hosted.phase.is_active() && !hosted.is_gone)
             .map(|((name, epoch), hosted)| Running {
                 name: name.clone(),
                 epoch: *epoch,

@@ -117,6 +117,7 @@ impl Host {
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
         if matches!(hosted.phase, Phase::Running | Phase::Asked(_) | Phase::Held) {
             hosted.phase = Phase::Frozen(to);
+            hosted.is_gone = true;
             hosted.forget_state();
             hosted.wish(Wish::Freeze);
             self.shared.router.depart(name, epoch, to, under, &*hosted.mailbox);
@@ -194,6 +195,7 @@ impl Host {
         }
         let Some(mut hosted) = self.seats.remove(&key) else { return };
         hosted.phase = Phase::Running;
+        hosted.is_gone = false;
         hosted.forget_state();
         hosted.mailbox.reopen();
         if let Some(task) = &hosted.task {

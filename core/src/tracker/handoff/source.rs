@@ -224,6 +224,7 @@ impl Machine {
         let (from, to) = (self.config.node.clone(), self.table.node_of(to));
         self.event(Event::Moved { name: name.clone(), from, to, epoch: under });
         self.count_move();
+        self.departure.handed_over();
     }
 
     fn count_move(&mut self) {
@@ -254,7 +255,6 @@ impl Machine {
 
     /// What moved is not needed here any more.
     pub(crate) fn release(&mut self, name: &Name) {
-        self.departure.handed_over();
         self.stop_here(name, StopReason::HandedOver, Then::Forget);
     }
 
@@ -402,6 +402,7 @@ impl Machine {
             return;
         };
         self.moves.frozen.remove(&(to, seq));
+        self.departure.given_back();
         let next = self.next_epoch();
         self.outputs.push_back(Output::Activate { name: name.clone(), epoch, under: next });
         let worker = self.host.workers.get_mut(name).expect("it was just found");
