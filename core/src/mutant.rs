@@ -92,8 +92,6 @@ mutants! {
     StopMissesMove,
     /// A beaten copy stops without being heard.
     LoserNotHeard,
-    /// A winner hears the same beaten copy as often as it offers itself.
-    LoserHeardTwice,
     /// The names of a dead life are taken over before its log is level among the survivors.
     TakenOverUnlevelled,
     /// A discovery source that fails withdraws all it said.

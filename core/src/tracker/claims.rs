@@ -59,11 +59,18 @@ impl Machine {
             let matter = self.desk.matters.remove(&name).expect("it was just found");
             self.decide(&name, waiter);
             self.serve(&name, matter.waiters);
+        } else if waiter.wish == Wish::Locate && self.is_held(&name) {
+            self.decide(&name, waiter); // whatever is under way, this is where it is
         } else if self.desk.is_busy_with(&name) && serialise {
             self.wait_behind(&name, waiter);
         } else {
             self.decide(&name, waiter);
         }
+    }
+
+    /// Whether somebody alive has it by the record.
+    fn is_held(&self, name: &Name) -> bool {
+        self.registry.winner(name).is_some_and(|entry| !self.is_vacant(entry))
     }
 
     fn wait_behind(&mut self, name: &Name, waiter: Waiter) {

@@ -147,11 +147,11 @@ impl Machine {
             return;
         };
         let reply = match worker.heard.get(&beaten) {
-            Some(Heard::Done) if !self.config.broken(Mutant::LoserHeardTwice) => Reception::Done,
+            Some(Heard::Done) => Reception::Done,
             Some(Heard::Coming) => Reception::Accepted,
             _ if !matches!(worker.phase, Phase::Running) => return, // soon, perhaps: it asks again
             None if worker.heard.len() >= MAX_BEATEN => Reception::Refused,
-            Some(Heard::Done) | None => {
+            None => {
                 worker.heard.insert(beaten, Heard::Coming);
                 let output =
                     Output::ResolveConflict { name: name.clone(), epoch: winner, beaten, from, bytes };

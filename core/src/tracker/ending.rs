@@ -14,6 +14,9 @@ use crate::wire::message::{Halt, StopOrder, StopReport};
 /// A worker that was stopped for an arbiter which then never removes the name runs again after so many retries.
 const HALTED_RETRIES: u32 = 20;
 
+/// And after so many, once another arbiter has its name: that of the first may have written the removal.
+const ORPHANED_RETRIES: u32 = 4;
+
 impl Machine {
     pub(crate) fn on_worker_exited(&mut self, name: &Name, epoch: Epoch, exit: Exit) {
         if self.host.attached.get(name) == Some(&epoch) {
@@ -260,14 +263,22 @@ impl Machine {
         self.host.remove(name);
     }
 
-    /// The arbiter that wanted these stopped is their arbiter no more: they run again, and it may ask anew.
+    /// The arbiter that wanted these stopped is their arbiter no more: they run again soon, unless its record of the
+    /// removal comes, which may be on its way. The new one may ask anew.
     pub(super) fn resume_halted(&mut self) {
         let ring = &self.ring;
         let orphaned = self.host.workers.iter().filter(|(name, worker)| {
             matches!(worker.phase, Phase::Halted { by, .. } if ring.owner(ring.slot_of(name)) != Some(by))
         });
+        let soon = self.now + self.config.retry_after * ORPHANED_RETRIES;
         for name in orphaned.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            self.restart_here(&name);
+            if let Some(Phase::Halted { until, .. }) =
+                self.host.workers.get_mut(&name).map(|worker| &mut worker.phase)
+                && *until > soon
+            {
+                *until = soon;
+                self.timers.set(soon, Timer::Restart(name));
+            }
         }
     }
 }

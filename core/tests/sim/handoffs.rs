@@ -57,6 +57,10 @@ impl World {
             worker.phase = Phase::Held;
         }
         worker.is_kept = matches!(handoff, Handoff::Resume { .. });
+        worker.is_beaten = why == MoveReason::Conflict && worker.is_kept;
+        if worker.is_beaten {
+            self.oracle.copies.frozen(process, name, epoch);
+        }
         self.tell(process, Input::HandoffBegun { name: name.clone(), epoch, handoff });
     }
 
@@ -218,6 +222,9 @@ impl World {
             if worker.phase == Phase::Held {
                 worker.phase = Phase::Running;
             }
+            if std::mem::take(&mut worker.is_beaten) {
+                self.oracle.copies.started(process, name, epoch);
+            }
         }
     }
 
@@ -237,6 +244,7 @@ impl World {
         let state = worker.is_kept.then_some(worker.state);
         let target = self.all_running().into_iter().find(|&other| self[other].life == to);
         self.oracle.copies.frozen(process, name, epoch);
+        self.oracle.copies.committed(name, under);
         if let Some(target) = target {
             self.oracle.copies.expect_state(name, under, process, target, state);
         }
@@ -261,7 +269,7 @@ impl World {
             self.check_start(process, name, under);
         }
         worker.phase = Phase::Running;
-        worker.asked = None;
+        (worker.asked, worker.is_beaten) = (None, false);
         let state = worker.state;
         self[process].workers.insert((name.clone(), under), worker);
         self.oracle.copies.started(process, name, under);

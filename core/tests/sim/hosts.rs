@@ -23,6 +23,8 @@ pub struct Worker {
     pub asked: Option<u64>,
     /// Whether its state was kept for a handoff.
     pub is_kept: bool,
+    /// It lost against another copy, and does nothing while what it knows is looked at.
+    pub is_beaten: bool,
     /// Beaten copies whose state is on its way, and whose.
     pub awaited: Vec<(Epoch, Life)>,
     /// What it heard of beaten copies.
@@ -57,11 +59,12 @@ impl Worker {
     pub fn new(kind: &Kind, state: u64) -> Self {
         let kind = kind.as_str().to_owned();
         let (asked, is_kept, awaited, heard) = (None, false, Vec::new(), Vec::new());
-        Self { kind, phase: Phase::Starting, state, asked, is_kept, awaited, heard }
+        Self { kind, phase: Phase::Starting, state, asked, is_kept, is_beaten: false, awaited, heard }
     }
 
     pub fn is_active(&self) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Held | Phase::Stopping(_) | Phase::Stuck)
+        let acts = matches!(self.phase, Phase::Running | Phase::Held | Phase::Stopping(_) | Phase::Stuck);
+        acts && !self.is_beaten
     }
 }
 

@@ -112,8 +112,12 @@ impl Copies {
     ) {
         let starts = self.names.entry(name.clone()).or_default();
         starts.handed = Some(Handed { under, source, target, state });
-        if let Some((_, ran)) = starts.epochs.get_mut(&under) {
-            *ran = true; // it will, or nobody else does: callers may be told
+    }
+
+    /// A record says that it goes on as this start: it will, or nobody does, and callers may be told.
+    pub fn committed(&mut self, name: &Name, under: Epoch) {
+        if let Some((_, ran)) = self.names.get_mut(name).and_then(|starts| starts.epochs.get_mut(&under)) {
+            *ran = true;
         }
     }
 
