@@ -16,7 +16,7 @@ use super::cluster::{Cluster, NodeProcess, Outcome, Trouble};
 use super::middle::Middle;
 
 /// Puts these secrets into the cluster's file in one step, as whoever rotates them should.
-fn write_secrets(cluster: &Cluster, name: &str, secrets: &[u32]) -> PathBuf {
+pub(super) fn write_secrets(cluster: &Cluster, name: &str, secrets: &[u32]) -> PathBuf {
     let lines: String =
         secrets.iter().map(|secret| format!("{secret:02}-0123456789abcdef0123456789abcdef\n")).collect();
     let (path, aside) = (cluster.path(name), cluster.path("aside"));
