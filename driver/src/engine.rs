@@ -45,6 +45,8 @@ pub(crate) struct Engine<D> {
     dialer: D,
     host: Host,
     links: HashMap<LinkId, Link>,
+    /// Closed by us; their last frames may still be on their way.
+    closing: Vec<Link>,
     asked: HashMap<CallId, Asked>,
     last_call: u64,
     alarm: Option<(Instant, BoxFuture<'static, ()>)>,
@@ -75,6 +77,7 @@ impl<D: Dialer> Engine<D> {
             dialer,
             host,
             links: HashMap::new(),
+            closing: Vec::new(),
             asked: HashMap::new(),
             last_call: 0,
             alarm: None,
@@ -295,8 +298,7 @@ impl<D: Dialer> Engine<D> {
             }
             Output::Close { link, reason: _ } => {
                 if let Some(link) = self.links.remove(&link) {
-                    link.close();
-                    self.shared.router.link_closed(link.id(), link.peer());
+                    self.close_link(link);
                 }
             }
             Output::Start { name, epoch, kind, args } => self.host.start(name, epoch, kind, args),
@@ -412,13 +414,16 @@ impl<D: Dialer> Engine<D> {
         }
     }
 
-    fn close_links(&mut self) -> Vec<Link> {
+    fn close_link(&mut self, link: Link) {
+        link.close();
+        self.shared.router.link_closed(link.id(), link.peer());
+        self.closing.retain(|link| !link.is_flushed());
+        self.closing.push(link);
+    }
+
+    fn close_links(&mut self) {
         let links: Vec<Link> = self.links.drain().map(|(_, link)| link).collect();
-        for link in &links {
-            link.close();
-            self.shared.router.link_closed(link.id(), link.peer());
-        }
-        links
+        links.into_iter().for_each(|link| self.close_link(link));
     }
 
     /// The last frames are written, then all is over.
@@ -428,8 +433,8 @@ impl<D: Dialer> Engine<D> {
                 let _ = sender.send(Err(RegisterError::Leaving)); // a caller that gave up
             }
         }
-        let links = self.close_links();
-        let flushed = futures::future::join_all(links.iter().map(Link::flushed));
+        self.close_links();
+        let flushed = futures::future::join_all(self.closing.iter().map(Link::flushed));
         let _ = self.shared.platform.by(self.shared.platform.now() + FLUSH, flushed).await; // or never
         ending
     }

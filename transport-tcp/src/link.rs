@@ -62,7 +62,6 @@ impl<R: TcpSockets> Reading<R> {
                 incoming.down();
             }
             ReadEnd::Ended => {
-                drop(incoming);
                 self.drain().await;
             }
         }
@@ -93,7 +92,7 @@ impl<R: TcpSockets> Reading<R> {
     }
 
     /// Reads on until the peer has closed too: a socket that is closed with unread bytes sends a reset, which
-    /// could overtake our last frame on its way to the peer's reader.
+    /// could overtake our last frame on its way to the peer's reader. Until then the link is not flushed.
     async fn drain(mut self) {
         let time = self.shared.config.linger * 2; // the writer may take one to flush
         let mut buffer = vec![0; 4096];
@@ -132,7 +131,12 @@ impl<R: TcpSockets> Writing<R> {
             let Ok(sealed) = self.sealer.seal(&batch) else { return };
             let writing = write_all(&self.shared, &mut self.half, sealed, &mut self.ended, &mut flush_by);
             if let Err(error) = writing.await {
-                return debug!(%error, "cannot write");
+                debug!(%error, "cannot write");
+                if error.kind() != io::ErrorKind::TimedOut {
+                    // The peer is gone. What it said before lies in our socket and is read to its end.
+                    within(&self.shared.runtime, self.shared.config.linger, &mut self.ended).await;
+                }
+                return;
             }
             batch.clear();
             if batch.capacity() > 4 * BATCH {

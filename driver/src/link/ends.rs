@@ -89,6 +89,8 @@ struct State {
     reader: Option<Waker>,
     room: Vec<Waker>,
     end: Vec<Waker>,
+    /// The transport's ends that are not dropped yet.
+    ends: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,6 +111,16 @@ enum Side {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner) // nothing in the lock's scope is left half done
+    }
+
+    /// One of the transport's ends is dropped.
+    fn dropped(&self, by: Side) {
+        self.end(by);
+        let mut state = self.state();
+        state.ends -= 1;
+        let wakers = if state.ends == 0 { state.everyone() } else { Vec::new() };
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// The connection is gone, or must go. Tells the node once, unless the node itself closed it.
@@ -155,6 +167,7 @@ pub(crate) fn link(
         reader: None,
         room: Vec::new(),
         end: Vec::new(),
+        ends: 2,
     });
     let shared = Arc::new(Shared { id, peer, node, bounds, sink, state });
     let ends = LinkEnds {
@@ -259,11 +272,17 @@ impl Link {
 }
 
 impl Link {
-    /// Ready once nothing more will be written: the writer has written all, or is gone.
+    /// Whether nothing is left to be done: the writer has written all or is gone, and the reader has seen the
+    /// peer close or is gone.
+    pub fn is_flushed(&self) -> bool {
+        self.shared.state().ends == 0
+    }
+
+    /// Ready once [`is_flushed`](Self::is_flushed).
     pub async fn flushed(&self) {
         poll_fn(|context| {
             let mut state = self.shared.state();
-            if state.stage == Stage::Over {
+            if state.ends == 0 {
                 return Poll::Ready(());
             }
             remember(&mut state.end, context.waker());
@@ -314,7 +333,7 @@ impl Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        self.shared.end(Side::Writer);
+        self.shared.dropped(Side::Writer);
     }
 }
 
@@ -370,7 +389,7 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        self.shared.end(Side::Reader);
+        self.shared.dropped(Side::Reader);
     }
 }
 

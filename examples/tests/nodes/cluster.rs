@@ -38,6 +38,7 @@ impl Cluster {
         command.args(options).env("XDG_RUNTIME_DIR", &self.directory);
         command.env_remove("SKEP_SECRET").env_remove("SKEP_SECRET_FILE");
         command.env("XDG_STATE_HOME", &self.directory); // the history of a prompt
+        command.env("RUST_BACKTRACE", "0"); // workers are told to panic, and a trace takes a busy machine a second
         command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
         command
     }

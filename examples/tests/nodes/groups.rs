@@ -76,8 +76,8 @@ fn one_slow_or_dead_member_costs_the_others_nothing() -> Outcome {
     }
     let frozen = c.freeze()?;
     let asked = Instant::now();
-    let answer = a.ok("multi-call g crash --timeout 600")?;
-    assert!(asked.elapsed().as_millis() < 3_000, "it took {:?}", asked.elapsed());
+    let answer = a.ok("multi-call g crash --timeout 1500")?;
+    assert!(asked.elapsed().as_millis() < 4_000, "it took {:?}", asked.elapsed());
     assert!(frozen <= asked);
     let replies = answer["replies"].as_array().expect("a list").clone();
     let of = |name: &str| replies.iter().find(|reply| reply["name"] == name).expect("each has an answer");

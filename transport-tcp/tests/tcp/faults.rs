@@ -4,11 +4,15 @@
 use std::future::pending;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::channel::oneshot;
 use skep::Runtime;
 use skep::core::Instant;
 use skep::core::error::DialFailure;
+use skep::core::wire::Frame;
+use skep::link::Report;
 use skep::transport::Dialer;
 use skep_tcp::{Connection, TcpSockets};
 
@@ -20,6 +24,7 @@ on_every_runtime!(
     a_name_is_refused_only_by_all_its_addresses,
     a_socket_that_met_itself_found_nobody,
     accepting_goes_on_after_every_error,
+    what_a_peer_said_before_we_could_not_write_arrives,
 );
 
 /// Another runtime, whose `connect` and `accept` fail as scripted.
@@ -32,7 +37,12 @@ struct Faulty<R> {
     accept: &'static [ErrorKind],
     /// What a name stands for.
     names: &'static [&'static str],
+    /// What the writers of connections that it dialled look at.
+    cut: Cut,
 }
+
+/// Once there is somebody to tell, the next write fails and tells.
+type Cut = Arc<Mutex<Option<oneshot::Sender<()>>>>;
 
 enum Fault {
     Error(ErrorKind),
@@ -42,7 +52,7 @@ enum Fault {
 }
 
 fn faulty<R>(inner: R) -> Faulty<R> {
-    Faulty { inner, connect: |_| None, accept: &[], names: &[] }
+    Faulty { inner, connect: |_| None, accept: &[], names: &[], cut: Cut::default() }
 }
 
 impl<R: Runtime> Runtime for Faulty<R> {
@@ -71,7 +81,7 @@ impl<R: TcpSockets> TcpSockets for Faulty<R> {
     type Listener = (R::Listener, std::slice::Iter<'static, ErrorKind>);
     /// And the local address, if it is not the inner one.
     type Reader = (R::Reader, Option<SocketAddr>);
-    type Writer = R::Writer;
+    type Writer = (R::Writer, Cut);
 
     fn listen(&self, socket: std::net::TcpListener) -> Result<Self::Listener, Error> {
         Ok((self.inner.listen(socket)?, self.accept.iter()))
@@ -82,7 +92,7 @@ impl<R: TcpSockets> TcpSockets for Faulty<R> {
             return Err((*error).into());
         }
         let (Connection { reader, writer }, address) = R::accept(&mut listener.0).await?;
-        Ok((Connection { reader: (reader, None), writer }, address))
+        Ok((Connection { reader: (reader, None), writer: (writer, Cut::default()) }, address))
     }
 
     async fn connect(&self, address: SocketAddr) -> Result<Connection<Self>, Error> {
@@ -92,11 +102,11 @@ impl<R: TcpSockets> TcpSockets for Faulty<R> {
             Some(Fault::Itself) => {
                 let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
                 let Connection { reader, writer } = self.inner.connect(listener.local_addr()?).await?;
-                Ok(Connection { reader: (reader, Some(address)), writer })
+                Ok(Connection { reader: (reader, Some(address)), writer: (writer, self.cut.clone()) })
             }
             None => {
                 let Connection { reader, writer } = self.inner.connect(address).await?;
-                Ok(Connection { reader: (reader, None), writer })
+                Ok(Connection { reader: (reader, None), writer: (writer, self.cut.clone()) })
             }
         }
     }
@@ -109,12 +119,17 @@ impl<R: TcpSockets> TcpSockets for Faulty<R> {
         R::read(&mut reader.0, buffer).await
     }
 
-    async fn write(writer: &mut R::Writer, bytes: &[u8]) -> Result<usize, Error> {
-        R::write(writer, bytes).await
+    async fn write(writer: &mut Self::Writer, bytes: &[u8]) -> Result<usize, Error> {
+        let told = writer.1.lock().expect("no test panics here").take();
+        if let Some(told) = told {
+            let _ = told.send(()); // a test that is over
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        R::write(&mut writer.0, bytes).await
     }
 
-    async fn shutdown(writer: &mut R::Writer) -> Result<(), Error> {
-        R::shutdown(writer).await
+    async fn shutdown(writer: &mut Self::Writer) -> Result<(), Error> {
+        R::shutdown(&mut writer.0).await
     }
 
     async fn resolve(&self, _name: &str) -> Result<Vec<SocketAddr>, Error> {
@@ -190,4 +205,30 @@ async fn accepting_goes_on_after_every_error<R: TcpSockets>(runtime: R) {
     a.dialer.dial(b.address());
     a.next_link().await;
     b.next_link().await;
+}
+
+async fn what_a_peer_said_before_we_could_not_write_arrives<R: TcpSockets>(runtime: R) {
+    const FRAMES: usize = 100;
+    let a = faulty(runtime.clone());
+    let cut = a.cut.clone();
+    let (mut a, mut b) = (node(&a, "a", 1).await, node(&runtime, "b", 2).await);
+    a.dialer.dial(b.address());
+    let (_, _, from_a) = a.next_link().await;
+    let (_, _, from_b) = b.next_link().await;
+    // More than waits to be handled: the reader of a still has most of it before it when its writer fails.
+    for number in 0..FRAMES {
+        from_b.push(Frame { kind: 1, body: vec![number as u8; 100_000] }).expect("room for all of it");
+    }
+    from_b.close();
+    let (tell, told) = oneshot::channel();
+    *cut.lock().expect("no test panics here") = Some(tell);
+    from_a.push(Frame { kind: 1, body: Vec::new() }).expect("the link is open");
+    soon(&runtime, told).await.expect("the writer tells");
+    for number in 0..FRAMES {
+        match soon(&runtime, a.reports.next()).await {
+            Report::Frame { frame, .. } => assert_eq!(frame.body[0], number as u8),
+            other => panic!("expected frame {number}, got {other:?}"),
+        }
+    }
+    a.is_down_next().await;
 }
