@@ -5,7 +5,7 @@
 #   bash ci.sh fmt clippy    only these
 #
 # SKEP_PATIENCE: by what to multiply the budgets, on a busy machine (default 1).
-# SKEP_SEEDS: how many seeds the simulator's sweep plays (default 2000).
+# SKEP_SEEDS: how many seeds the simulator's sweep plays (default 20000).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -82,8 +82,8 @@ servers() {
 }
 export -f installs servers
 step servers 420 bash -c servers
-# Seeds beyond those that `test` has just played.
-step sim 300 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-2000}" \
+# Seeds beyond those that `test` has just played, on all cores.
+step sim 480 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-20000}" \
     cargo test --locked --package skep-core --test sim fresh_seeds
 step build-demo 420 cargo build --locked --release --bin demo
 step demo 30 cargo run --locked --release --bin demo

@@ -50,11 +50,14 @@ impl Machine {
     /// Sends each peer what it does not have of our log, as far as its window allows, and says what we have of its.
     pub(crate) fn flush_log(&mut self) {
         let (head, stable) = (self.registry.position(self.me), self.stability.stable());
-        let links: Vec<(Life, LinkId)> = self.links.serving().collect();
+        let hears_news = |&(life, id): &(Life, LinkId)| {
+            let link = self.links.get(id).expect("it serves");
+            let lacks = link.sent < head || link.stable != stable || self.registry.position(life) > link.told;
+            link.theirs.is_some() && lacks
+        };
+        let links: Vec<(Life, LinkId)> = self.links.serving().filter(hears_news).collect();
         for (life, id) in links {
-            let Some(link) = self.links.get(id).filter(|link| link.theirs.is_some()) else {
-                continue;
-            };
+            let link = self.links.get(id).expect("it serves");
             let (mut sent, acked, told) = (link.sent, link.acked, link.told);
             let knows_stable = link.stable == stable;
             while sent < head && sent - acked.min(sent) < WINDOW {

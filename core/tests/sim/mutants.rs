@@ -12,6 +12,7 @@ use skep_core::mutant::Mutant;
 
 use crate::scenarios::SCENARIOS;
 use crate::sweep::run;
+use crate::trace::Telling;
 
 /// The seeds that each mutant has to hide from; `SKEP_BUDGET` says otherwise.
 const BUDGET: u64 = 400;
@@ -47,7 +48,7 @@ fn catch(mutant: Mutant) -> Option<String> {
 
 fn by_seeds(mutant: Mutant, mut seeds: RangeInclusive<u64>) -> Option<String> {
     seeds.find_map(|seed| {
-        let violation = run(seed, false, Some(mutant)).verdict.err()?;
+        let violation = run(seed, Telling::Count, Some(mutant)).verdict.err()?;
         Some(format!("seed {seed}: {violation}"))
     })
 }
@@ -69,7 +70,7 @@ fn every_mutant_is_caught() {
     let next = AtomicUsize::new(0);
     let missed = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..crate::sweeps::threads() {
             scope.spawn(|| {
                 while let Some(&mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match catch(mutant) {

@@ -14,6 +14,7 @@ use crate::calls::{managed, name};
 use crate::faults::{Fault, kind, role};
 use crate::groups::group;
 use crate::random::Random;
+use crate::trace::Telling;
 use crate::world::{FORGET_LATE, Happening, ProcessId, Settings, SiteId, Violation, World};
 
 /// The trouble and the users of a run.
@@ -186,7 +187,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
     let (strategy, exclusive) = (StrategyId::Ring, false);
     let mut settings = Settings {
         seed,
-        words: false,
+        telling: Telling::Count,
         mutant: None,
         latency,
         detection,
@@ -238,9 +239,9 @@ fn offers(seed: u64) -> Vec<Offer> {
 }
 
 /// Runs a seed.
-pub fn run(seed: u64, words: bool, mutant: Option<Mutant>) -> Outcome {
+pub fn run(seed: u64, telling: Telling, mutant: Option<Mutant>) -> Outcome {
     let (settings, plan) = draw(seed);
-    let mut world = World::new(Settings { words, mutant, ..settings });
+    let mut world = World::new(Settings { telling, mutant, ..settings });
     world.note(&"plan", format_args!("{plan:?} {:?}", world_settings(seed)));
     world.plan = plan;
     let result = panic::catch_unwind(AssertUnwindSafe(|| world.live_through_it()));

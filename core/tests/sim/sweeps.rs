@@ -6,12 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use crate::sweep::run;
+use crate::trace::Telling;
 
 /// Lines of the trace that a failure prints; `SKEP_LINES` asks for more.
 const LINES: usize = 80;
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// How many runs go on at once.
+pub fn threads() -> u64 {
+    let cores = thread::available_parallelism().map_or(2, |cores| cores.get() as u64);
+    number("SKEP_THREADS").unwrap_or(cores)
 }
 
 /// The seeds that once failed: one a line, `#` and what it found behind it.
@@ -21,7 +28,7 @@ fn listed() -> Vec<u64> {
 
 /// What to print of a seed that failed: it is run again, in words.
 fn story(seed: u64) -> String {
-    let told = run(seed, true, None);
+    let told = run(seed, Telling::Words, None);
     let lines = number("SKEP_LINES").map_or(LINES, |lines| lines as usize);
     let verdict = told.verdict.err().map_or("nothing, the second time".to_owned(), |violation| violation.0);
     format!(
@@ -30,17 +37,17 @@ fn story(seed: u64) -> String {
     )
 }
 
-/// Runs the seeds on two threads; the smallest that fails, and how many were run.
+/// Runs the seeds on as many threads as there are cores, or as `SKEP_THREADS` says; the smallest that fails, and how many were run.
 fn smallest_failure(seeds: &[u64]) -> Option<u64> {
     crate::panics::keep();
     let next = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
     let most = number("SKEP_FAILURES").unwrap_or(1) as usize;
     thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..threads() {
             scope.spawn(|| {
                 while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                    let outcome = run(seed, false, None);
+                    let outcome = run(seed, Telling::Count, None);
                     let mut failed = failed.lock().expect("no thread panics here");
                     if let Err(violation) = outcome.verdict {
                         println!("seed {seed}: {violation}");
@@ -83,7 +90,7 @@ fn fresh_seeds_keep_every_promise() {
 fn one_seed_gives_one_trace() {
     crate::panics::keep();
     for seed in 1..=10 {
-        let (first, second) = (run(seed, false, None), run(seed, true, None));
+        let (first, second) = (run(seed, Telling::Hash, None), run(seed, Telling::Words, None));
         assert_eq!((first.hash, first.steps), (second.hash, second.steps), "seed {seed} differs from itself");
     }
 }

@@ -1,4 +1,4 @@
-//! What happened in a run: always a hash, and the last lines in words if someone wants to read them.
+//! What happened in a run: a hash, or the last lines in words, or nothing, which costs nothing.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
@@ -8,25 +8,39 @@ use skep_core::Instant;
 /// How many lines are kept.
 const KEPT: usize = 40_000;
 
+/// How much of a run is written down.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Telling {
+    /// Only how many lines there were: of a sweep nobody reads more.
+    #[default]
+    Count,
+    /// What tells it apart from any other run.
+    Hash,
+    /// The same, and all in words.
+    Words,
+}
+
 /// The record of a run.
 #[derive(Default)]
 pub struct Trace {
-    words: bool,
+    telling: Telling,
     hash: Fnv,
     lines: VecDeque<String>,
     count: u64,
 }
 
 impl Trace {
-    /// With words a run is slower; its hash is the same.
-    pub fn new(words: bool) -> Self {
-        Self { words, ..Self::default() }
+    pub fn new(telling: Telling) -> Self {
+        Self { telling, ..Self::default() }
     }
 
     pub fn line(&mut self, now: Instant, who: &dyn fmt::Display, what: fmt::Arguments<'_>) {
         self.count += 1;
+        if self.telling == Telling::Count {
+            return;
+        }
         write!(self.hash, "{}{what}", now.as_nanos()).expect("a hash takes all text");
-        if self.words {
+        if self.telling == Telling::Words {
             if self.lines.len() == KEPT {
                 self.lines.pop_front();
             }
@@ -41,7 +55,7 @@ impl Trace {
 
     /// Adds words to the last line, which the hash does not need.
     pub fn detail(&mut self, words: impl FnOnce() -> String) {
-        if self.words
+        if self.telling == Telling::Words
             && let Some(line) = self.lines.back_mut()
         {
             line.push_str(" = ");
@@ -49,7 +63,7 @@ impl Trace {
         }
     }
 
-    /// Two runs with one hash did the same.
+    /// Two runs with one hash did the same, if both were told as more than a count.
     pub fn hash(&self) -> u64 {
         self.hash.0 ^ self.count
     }

@@ -15,7 +15,7 @@ use crate::network::{DialId, LinkNumber, Network, Side};
 use crate::oracle::Oracle;
 use crate::process::Process;
 use crate::random::Random;
-use crate::trace::Trace;
+use crate::trace::{Telling, Trace};
 
 /// A place where a node can live: a name, an address, what it offers. Restarts happen at the same site.
 pub struct Site {
@@ -112,8 +112,7 @@ pub enum Mend {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub seed: u64,
-    /// Whether the trace is kept in words.
-    pub words: bool,
+    pub telling: Telling,
     pub mutant: Option<Mutant>,
     pub latency: (Duration, Duration),
     /// Within which a silent death is noticed.
@@ -139,7 +138,7 @@ impl Settings {
     pub fn calm(seed: u64) -> Self {
         Self {
             seed,
-            words: true,
+            telling: Telling::Words,
             mutant: crate::mutants::of_this_thread(),
             latency: (Duration::from_micros(50), Duration::from_micros(300)),
             detection: Duration::from_millis(1000),
@@ -210,7 +209,7 @@ impl World {
         Self {
             now: Instant::from_nanos(1),
             random: Random::new(settings.seed),
-            trace: Trace::new(settings.words),
+            trace: Trace::new(settings.telling),
             oracle: Oracle::new(settings.strict),
             settings,
             sites: Vec::new(),
