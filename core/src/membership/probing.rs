@@ -48,6 +48,9 @@ impl Machine {
     }
 
     pub(crate) fn on_probe_timer(&mut self) {
+        if self.ends_for_another_life() {
+            return; // nobody owes it an answer any more: silence says nothing
+        }
         self.timers.set(self.now + self.config.detection.probe_interval, Timer::Probe);
         self.close_silent_links();
         self.probe_idle();
@@ -229,6 +232,9 @@ impl Machine {
             return;
         }
         self.detector.suspects.remove(&subject);
+        if self.ends_for_another_life() {
+            return;
+        }
         let still = |record: &super::Record| record.revision == revision && record.health == Health::Suspect;
         if self.table.of(subject).is_some_and(still) {
             self.table.accuse(subject, Health::Silent);

@@ -208,6 +208,11 @@ impl Machine {
         self.departure.next_life.is_some()
     }
 
+    /// Whether this life was forgotten, and gives way to the next one of its node.
+    pub(crate) fn ends_for_another_life(&self) -> bool {
+        self.departure.anew.is_some() || self.is_between_lives()
+    }
+
     fn begin_next_life(&mut self) {
         if self.now < self.born + SHORTEST_LIFE {
             return;

@@ -99,6 +99,9 @@ impl Machine {
         if !self.owns(slot) {
             return; // the host finds the new arbiter by itself
         }
+        if self.is_gone(host) {
+            return; // it waited for a gate, and the host did not
+        }
         if !self.is_settled(&report.name) {
             self.gates.stash(host, report, self.config.max_claims);
             return;
