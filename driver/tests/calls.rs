@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{join, join_all};
+use skep::core::event::{EndReason, Event, Exit};
 use skep::{CallError, Handled, Ref, RestartPolicy, Runtime, SendError};
-use support::{Begin, Echo, End, Large, MILLI, PATIENCE, Say, Wait, World, name_owned_by};
+use support::{Begin, Echo, End, Large, MILLI, PATIENCE, Say, Wait, World, event, name_owned_by};
 
 #[test]
 fn a_slow_answer_ends_at_the_deadline_here_and_there() {
@@ -143,6 +144,30 @@ fn a_call_that_was_sent_to_a_killed_node_may_have_been_handled_and_the_next_find
         let said = b.call(&name, Say("hello".into()), PATIENCE).await;
         assert_eq!(said.as_deref(), Ok("b says hello"));
         assert!(world.runtime.now() - killed < MILLI * 100, "taken over at once");
+    });
+}
+
+#[test]
+fn a_message_for_a_name_that_has_no_holder_just_now_reaches_its_next_one() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b) = world.pair().await;
+        let name = name_owned_by(&a).await;
+        let mut events = b.events();
+        a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
+        world.until("b knows", async || b.whereis(&name).is_some()).await;
+        let kill = async {
+            world.sleep(MILLI * 10).await;
+            world.network.kill(a.address());
+        };
+        let (lost, ()) = join(b.call(&name, Wait(1000), PATIENCE), kill).await;
+        assert_eq!(lost, Err(CallError::LinkLost));
+        assert_eq!(b.send(&name, End::Exit), Ok(()), "nobody holds it now, and b will");
+        let exit = event(&mut events, |event| match event {
+            Event::Stopped { why: EndReason::Exited(exit), .. } => Some(exit.clone()),
+            _ => None,
+        });
+        assert_eq!(exit.await, Exit::Finished);
     });
 }
 

@@ -23,6 +23,8 @@ pub struct Holds<M> {
     last_token: u64,
     /// Names that may go on.
     free: VecDeque<Name>,
+    /// Names that might, but had no way on when that was tried.
+    stalled: Vec<Name>,
     /// When each began, for the deadline. Names that were released are still here.
     begun: VecDeque<(Instant, Name)>,
     weight: usize,
@@ -62,6 +64,7 @@ impl<M> Holds<M> {
             questions: BTreeMap::new(),
             last_token: 0,
             free: VecDeque::new(),
+            stalled: Vec::new(),
             begun: VecDeque::new(),
             weight: 0,
             max_weight,
@@ -94,6 +97,16 @@ impl<M> Holds<M> {
         if !hold.missing.contains(&token) {
             hold.missing.push(token);
             question.names.push(name);
+        }
+    }
+
+    /// The name has no way just now, and nobody needs to be asked: it is held until [`Holds::try_again`].
+    pub fn wait(&mut self, now: Instant, name: &Name) {
+        if !self.holds(name.as_str()) {
+            self.begun.push_back((now, name.clone()));
+            let hold = Hold { since: now, missing: Vec::new(), messages: Vec::new() };
+            self.held.insert(name.as_str().into(), hold);
+            self.stalled.push(name.clone());
         }
     }
 
@@ -184,12 +197,22 @@ impl<M> Holds<M> {
         }
     }
 
-    /// These cannot be sent yet: they are held on, before what came meanwhile.
-    pub fn put_back(&mut self, name: &Name, mut messages: Vec<(M, usize)>) {
+    /// These cannot be sent yet: they are held on, before what came meanwhile, until [`Holds::try_again`]. Other
+    /// names do not wait for that.
+    pub fn put_back(&mut self, name: Name, mut messages: Vec<(M, usize)>) {
         let Some(hold) = self.held.get_mut(name.as_str()) else { return };
         self.weight += messages.iter().map(|(_, weight)| weight).sum::<usize>();
         messages.append(&mut hold.messages);
         hold.messages = messages;
+        if self.free.front() == Some(&name) {
+            self.free.pop_front();
+        }
+        self.stalled.push(name);
+    }
+
+    /// What had no way on may have one now.
+    pub fn try_again(&mut self) {
+        self.free.extend(self.stalled.drain(..));
     }
 }
 
@@ -244,9 +267,41 @@ mod tests {
         holds.flushed(A, token);
         assert_eq!(holds.release(), Some((name("n"), vec![(1, 1)])));
         assert_eq!(holds.hold("n", 2, 1), Ok(()), "the first may still be on its way to the link");
-        holds.put_back(&name("n"), vec![(1, 1)]);
+        holds.put_back(name("n"), vec![(1, 1)]);
+        assert_eq!(released(&mut holds), []);
+        holds.try_again();
         let all = [(name("n"), vec![(1, 1), (2, 1)]), (name("n"), vec![])];
         assert_eq!(released(&mut holds), all);
+    }
+
+    #[test]
+    fn a_name_without_a_way_delays_no_other() {
+        let (mut holds, token) = holding(&["n", "m"]);
+        assert_eq!(holds.hold("n", 1, 1), Ok(()));
+        assert_eq!(holds.hold("m", 2, 1), Ok(()));
+        holds.flushed(A, token);
+        assert_eq!(holds.release(), Some((name("n"), vec![(1, 1)])));
+        holds.put_back(name("n"), vec![(1, 1)]);
+        assert_eq!(released(&mut holds), [(name("m"), vec![(2, 1)]), (name("m"), vec![])]);
+        assert_eq!(holds.weight, 1);
+        holds.try_again();
+        assert_eq!(released(&mut holds), [(name("n"), vec![(1, 1)]), (name("n"), vec![])]);
+    }
+
+    #[test]
+    fn what_is_sent_before_there_is_a_way_waits_for_it_and_for_those_who_are_asked_meanwhile() {
+        let mut holds = Holds::new(100);
+        holds.wait(NOW, &name("n"));
+        holds.wait(NOW, &name("n"));
+        assert_eq!(holds.hold("n", 1, 1), Ok(()));
+        assert_eq!(released(&mut holds), []);
+        holds.moved(NOW, name("n"), A);
+        let [(A, token)] = holds.ask()[..] else { panic!("one question") };
+        holds.try_again();
+        assert_eq!(released(&mut holds), []);
+        holds.flushed(A, token);
+        assert_eq!(released(&mut holds), [(name("n"), vec![(1, 1)]), (name("n"), vec![])]);
+        assert!(holds.is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use skep_core::id::Epoch;
 use skep_core::wire::Frame;
 
 use super::error::{CallError, Handled, SendError};
-use super::holding::{Held, Letter};
+use super::holding::{Letter, WAIT, Way};
 use super::pending::Ticket;
 use super::reply::ReplyPath;
 use super::router::{Resident, Route, Router};
@@ -146,35 +146,32 @@ impl Router {
         }
     }
 
-    /// Sends a message that wants no answer. Never waits: while its name moves it is held here.
+    /// Sends a message that wants no answer. Never waits: while its name moves or has no holder it is held here.
     pub(crate) fn send<M: Message>(&self, name: &str, message: M) -> Result<(), SendError> {
         let seen = self.moves();
-        let mut route = self.route(name);
-        while self.is_held(name) {
-            match self.hold(name, letter(&message)?) {
-                Held::Yes => return Ok(()),
-                Held::Full => return Err(SendError::MailboxFull),
-                Held::No => route = self.route(name), // it has just been freed
-            }
-        }
-        let to = match route {
-            Route::Free => return Err(SendError::NotFound),
-            Route::Between => return Err(SendError::NotReachable),
-            Route::Here(resident) => {
+        let to = match self.way(name, || self.letter(&message))? {
+            Way::Free => return Err(SendError::NotFound),
+            Way::Held => return Ok(()),
+            Way::Here(resident) => {
                 let mut call = Some(Call { message, reply: ReplyTo::new(ReplyPath::nobody()) });
-                resident.mailbox.offer(&mut call, None).map_err(|why| match why {
-                    Undelivered::NotHere => SendError::NotReachable,
-                    Undelivered::Overloaded => SendError::MailboxFull,
-                    Undelivered::UnknownMessage => SendError::UnknownMessage,
-                    Undelivered::BadMessage => SendError::BadMessage,
-                })?;
-                self.life()
+                match (resident.mailbox.offer(&mut call, None), call) {
+                    (Ok(()), _) => self.life(),
+                    (Err(Undelivered::NotHere), Some(call)) => {
+                        return self.hold_on(name, self.letter(&call.message)?); // it has just ended
+                    }
+                    (Err(Undelivered::NotHere | Undelivered::Overloaded), _) => {
+                        return Err(SendError::MailboxFull);
+                    }
+                    (Err(Undelivered::UnknownMessage), _) => return Err(SendError::UnknownMessage),
+                    (Err(Undelivered::BadMessage), _) => return Err(SendError::BadMessage),
+                }
             }
-            Route::There(link, epoch) => {
-                link.push(one_way(name, epoch, &message)?).map_err(|error| match error {
-                    PushError::Full => SendError::MailboxFull,
-                    PushError::Ended => SendError::NotReachable,
-                })?;
+            Way::There(link, epoch) => {
+                match link.push(one_way(name, epoch, &message)?) {
+                    Ok(()) => {}
+                    Err(PushError::Full) => return Err(SendError::MailboxFull),
+                    Err(PushError::Ended) => return self.hold_on(name, self.letter(&message)?),
+                }
                 link.peer()
             }
         };
@@ -182,6 +179,16 @@ impl Router {
             self.sent_late(name, to);
         }
         Ok(())
+    }
+
+    /// A message as it is held.
+    pub(super) fn letter<M: Message>(&self, message: &M) -> Result<Letter, SendError> {
+        let until = self.platform.now() + WAIT;
+        match postcard::to_allocvec(message) {
+            Ok(bytes) if bytes.len() > LONGEST => Err(SendError::MessageTooLarge { length: bytes.len() }),
+            Ok(bytes) => Ok(Letter { message: MessageId::of::<M>(), bytes, until }),
+            Err(_) => Err(SendError::BadMessage),
+        }
     }
 }
 
@@ -192,14 +199,6 @@ fn one_way<M: Message>(name: &str, epoch: Epoch, message: &M) -> Result<Frame, S
         Unframed::TooLarge { length } => SendError::MessageTooLarge { length },
         Unframed::NotEncoded => SendError::BadMessage,
     })
-}
-
-pub(super) fn letter<M: Message>(message: &M) -> Result<Letter, SendError> {
-    match postcard::to_allocvec(message) {
-        Ok(bytes) if bytes.len() > LONGEST => Err(SendError::MessageTooLarge { length: bytes.len() }),
-        Ok(bytes) => Ok(Letter { message: MessageId::of::<M>(), bytes }),
-        Err(_) => Err(SendError::BadMessage),
-    }
 }
 
 fn request<M: Message>(

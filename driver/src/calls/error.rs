@@ -102,10 +102,8 @@ impl std::error::Error for CallError {}
 pub enum SendError {
     /// Nothing is registered under the name, as far as this node knows.
     NotFound,
-    /// The worker's mailbox here is full, or so is the link to its node.
+    /// The worker's mailbox here is full, or so is the link to its node, or what is held for names that move.
     MailboxFull,
-    /// The name is between two holders, or the link to its holder is lost.
-    NotReachable,
     /// The worker here does not list this message.
     UnknownMessage,
     /// The message cannot be encoded.
@@ -122,7 +120,6 @@ impl fmt::Display for SendError {
         match self {
             Self::NotFound => f.write_str("nothing is registered under this name"),
             Self::MailboxFull => f.write_str("the mailbox is full"),
-            Self::NotReachable => f.write_str("the name has no holder that can be reached now"),
             Self::UnknownMessage => f.write_str("the worker does not know this message"),
             Self::BadMessage => f.write_str("the message cannot be encoded"),
             Self::MessageTooLarge { length } => write!(f, "the message has {length} bytes, too many"),

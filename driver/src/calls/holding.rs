@@ -2,17 +2,20 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use skep_core::Instant;
 use skep_core::delivery::{Holds, NotHeld, Token};
 use skep_core::event::Placement;
-use skep_core::id::{Life, Name};
+use skep_core::id::{Epoch, Life, Name};
+use tracing::debug;
 
+use super::error::SendError;
 use super::forwarding::PAUSE;
 use super::reply::ReplyPath;
-use super::router::{Route, Router};
+use super::router::{Resident, Route, Router};
 use super::wire::{self, Header, Undelivered};
-use crate::link::PushError;
+use crate::link::Link;
 use crate::lookup::{Known, Located};
 use crate::mail::Mail;
 use crate::worker::MessageId;
@@ -23,22 +26,35 @@ pub(super) const MAX_HELD: usize = 8 << 20;
 /// A message is held like so many bytes more.
 const OVERHEAD: usize = 128;
 
+/// How long a message waits for a way to its name. After that it is as lost as one on its way to a node that dies.
+pub(super) const WAIT: Duration = Duration::from_secs(5);
+
 /// A message that wants no answer, as it is held. It is put behind a header when it is sent, as that names the start
 /// that the name then has.
 #[derive(Debug)]
 pub(crate) struct Letter {
     pub(super) message: MessageId,
     pub(super) bytes: Vec<u8>,
+    /// Until when it is worth sending.
+    pub(super) until: Instant,
 }
 
-/// What became of a message for a name that is perhaps held.
-pub(super) enum Held {
-    /// It is sent when the name is free.
-    Yes,
-    /// The name is free: look again where it is.
-    No,
-    /// As much is held as may be.
-    Full,
+/// The way that a message without an answer takes.
+pub(super) enum Way {
+    /// Nothing is registered under the name.
+    Free,
+    /// The worker runs here.
+    Here(Resident),
+    /// It runs at the other end of this link.
+    There(Link, Epoch),
+    /// The name moves, or has no holder that can be reached: the message is held, and sent when it can be.
+    Held,
+}
+
+impl Letter {
+    fn weight(&self) -> usize {
+        self.bytes.len() + OVERHEAD
+    }
 }
 
 impl Router {
@@ -76,14 +92,46 @@ impl Router {
         self.holding.load(Ordering::SeqCst) && self.holds().holds(name)
     }
 
-    /// Holds a message that wants no answer.
-    pub(super) fn hold(&self, name: &str, letter: Letter) -> Held {
-        let weight = letter.bytes.len() + OVERHEAD;
-        match self.holds().hold(name, letter, weight) {
-            Ok(()) => Held::Yes,
-            Err(NotHeld::Free(_)) => Held::No,
-            Err(NotHeld::Full(_)) => Held::Full,
+    /// The way for a message that wants no answer. If it has to be held, it is.
+    pub(super) fn way(
+        &self,
+        name: &str,
+        letter: impl Fn() -> Result<Letter, SendError>,
+    ) -> Result<Way, SendError> {
+        loop {
+            let way = match self.route(name) {
+                Route::Between => {
+                    self.hold_on(name, letter()?)?;
+                    return Ok(Way::Held);
+                }
+                Route::Free => Way::Free,
+                Route::Here(resident) => Way::Here(resident),
+                Route::There(link, epoch) => Way::There(link, epoch),
+            };
+            if !self.is_held(name) {
+                return Ok(way);
+            }
+            let letter = letter()?;
+            let weight = letter.weight();
+            match self.holds().hold(name, letter, weight) {
+                Ok(()) => return Ok(Way::Held),
+                Err(NotHeld::Free(_)) => {} // it has just been freed
+                Err(NotHeld::Full(_)) => return Err(SendError::MailboxFull),
+            }
         }
+    }
+
+    /// Holds a message for a name to which there is no way just now.
+    pub(super) fn hold_on(&self, name: &str, letter: Letter) -> Result<(), SendError> {
+        let Ok(known) = Name::new(name) else { return Err(SendError::NotFound) };
+        let weight = letter.weight();
+        let mut holds = self.holds();
+        holds.wait(self.platform.now(), &known);
+        self.holding.store(true, Ordering::SeqCst);
+        let held = holds.hold(name, letter, weight);
+        drop(holds);
+        self.try_later(self.life());
+        held.map_err(|_| SendError::MailboxFull)
     }
 
     /// A message went to this life while names moved. If its own did, then perhaps behind the question that was
@@ -135,7 +183,11 @@ impl Router {
     /// Asks what is to be asked, and sends what is not held any more. For the engine's task alone.
     pub(crate) fn attend(&self, now: Instant) {
         while let Some(to) = self.due(now) {
-            self.pump_to(to);
+            if to == self.life() {
+                self.holds().try_again();
+            } else {
+                self.pump_to(to);
+            }
         }
         if !self.holding.load(Ordering::SeqCst) {
             return;
@@ -143,22 +195,26 @@ impl Router {
         let mut holds = self.holds();
         holds.on_time(now);
         self.ask(&mut holds);
+        let mut is_stalled = false;
         while let Some((name, messages)) = holds.release() {
             drop(holds);
             let left = if messages.is_empty() {
                 self.lookup.touch(name.as_str());
                 Vec::new()
             } else {
-                self.send_held(name.as_str(), messages)
+                self.send_held(now, name.as_str(), messages)
             };
             holds = self.holds();
             if !left.is_empty() {
-                holds.put_back(&name, left);
-                drop(holds);
-                return self.try_later(self.life());
+                holds.put_back(name, left);
+                is_stalled = true;
             }
         }
         self.holding.store(!holds.is_empty(), Ordering::SeqCst);
+        drop(holds);
+        if is_stalled {
+            self.try_later(self.life());
+        }
     }
 
     /// Whether nothing is held, and nothing that was forwarded is on its way.
@@ -168,26 +224,29 @@ impl Router {
     }
 
     /// What of these cannot be sent yet.
-    fn send_held(&self, name: &str, letters: Vec<(Letter, usize)>) -> Vec<(Letter, usize)> {
+    fn send_held(&self, now: Instant, name: &str, letters: Vec<(Letter, usize)>) -> Vec<(Letter, usize)> {
         let mut letters = letters.into_iter();
         while let Some((letter, weight)) = letters.next() {
-            let has_room = match self.route(name) {
-                // As lost as if it had been sent before its holder was.
-                Route::Free | Route::Between => true,
+            let waits = match self.route(name) {
+                Route::Free => false,
+                Route::Between => true,
                 Route::There(link, epoch) => {
                     let message = letter.message.0;
                     let header = Header { call: 0, remaining_micros: 0, epoch, message, name };
                     let frame = wire::with_bytes(wire::ONE_WAY, &header, &letter.bytes);
-                    link.push(frame) != Err(PushError::Full)
+                    link.push(frame).is_err()
                 }
                 Route::Here(resident) => {
                     let path = ReplyPath::nobody();
                     let delivered = resident.mailbox.deliver(letter.message, &letter.bytes, path);
-                    !matches!(delivered, Err((Undelivered::Overloaded, _)))
+                    matches!(delivered, Err((Undelivered::Overloaded | Undelivered::NotHere, _)))
                 }
             };
-            if !has_room {
+            if waits && now < letter.until {
                 return std::iter::once((letter, weight)).chain(letters).collect();
+            }
+            if waits {
+                debug!(name, "no way to it was found in time: a message is lost");
             }
         }
         Vec::new()

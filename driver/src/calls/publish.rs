@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use skep_core::id::{Epoch, Life, Name};
 use skep_core::wire::{Frame, MAX_FRAME};
 
-use super::call::letter;
 use super::error::SendError;
-use super::holding::{Held, Letter};
+use super::holding::{Letter, Way};
 use super::reply::ReplyPath;
-use super::router::{Route, Router};
+use super::router::Router;
 use super::wire::PUBLISHED;
 use crate::link::Link;
 use crate::worker::{Message, MessageId};
@@ -26,24 +25,23 @@ struct Batch<'a> {
 }
 
 impl Router {
-    /// Sends a message that wants no answer to each of these workers. Never waits. To how many it was sent: not to
-    /// those between two holders, nor where a mailbox or a link is full.
+    /// Sends a message that wants no answer to each of these workers. Never waits. To how many it was sent, or
+    /// will be when their move is over: not where a mailbox or a link is full.
     pub(crate) fn publish<M: Message>(&self, names: &[Name], message: &M) -> Result<usize, SendError> {
-        let Letter { message: id, bytes } = letter(message)?;
+        let Letter { message: id, bytes, until } = self.letter(message)?;
         let (seen, mut sent) = (self.moves(), Vec::new());
         let mut held = 0;
         let mut batches: HashMap<Life, Batch<'_>> = HashMap::new();
         for name in names {
-            let copy = || Letter { message: id, bytes: bytes.clone() };
-            match self.way_or_hold(name.as_str(), copy) {
-                Err(Held::Yes) => held += 1,
-                Err(Held::Full | Held::No) | Ok(Route::Free | Route::Between) => {}
-                Ok(Route::Here(resident)) => {
+            match self.way(name.as_str(), || Ok(Letter { message: id, bytes: bytes.clone(), until })) {
+                Ok(Way::Held) => held += 1,
+                Err(_) | Ok(Way::Free) => {}
+                Ok(Way::Here(resident)) => {
                     if resident.mailbox.deliver(id, &bytes, ReplyPath::nobody()).is_ok() {
                         sent.push((name, self.life()));
                     }
                 }
-                Ok(Route::There(link, epoch)) => {
+                Ok(Way::There(link, epoch)) => {
                     let peer = link.peer();
                     let begin = || Batch { link, body: head(id, &bytes), receivers: Vec::new() };
                     let batch = batches.entry(peer).or_insert_with(begin);
@@ -61,18 +59,6 @@ impl Router {
             sent.iter().for_each(|(name, to)| self.sent_late(name.as_str(), *to));
         }
         Ok(sent.len() + held)
-    }
-
-    /// Where a name is, as [`Router::send`] finds it; or what became of the message if the name just moves.
-    fn way_or_hold(&self, name: &str, copy: impl Fn() -> Letter) -> Result<Route, Held> {
-        let mut route = self.route(name);
-        while self.is_held(name) {
-            match self.hold(name, copy()) {
-                Held::No => route = self.route(name), // it has just been freed
-                held => return Err(held),
-            }
-        }
-        Ok(route)
     }
 
     /// Such a frame came. `None` if it is none.

@@ -32,7 +32,8 @@ impl Node {
         self.shared.router.call(name, message, deadline).await
     }
 
-    /// Sends a message that wants no answer to the worker of a name. Waits for nothing.
+    /// Sends a message that wants no answer to the worker of a name. Waits for nothing: while the name moves, or its
+    /// worker is being restarted, the message is held here, for at most five seconds in the latter case.
     ///
     /// # Errors
     /// What keeps it from being sent. That it was sent does not say that it arrives.
