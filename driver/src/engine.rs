@@ -197,8 +197,8 @@ impl<D: Dialer> Engine<D> {
                 self.host.on_ended(seat, verdict);
                 None
             }
-            Mail::HandoffBegun { seat, handoff } => {
-                self.host.on_handoff_begun(seat, handoff);
+            Mail::HandoffBegun { seat, number, handoff } => {
+                self.host.on_handoff_begun(seat, number, handoff);
                 None
             }
             Mail::StateLost { seat } => {

@@ -63,9 +63,10 @@ pub(crate) enum Mail {
         seat: SeatId,
         verdict: Option<Verdict>,
     },
-    /// A worker says how it moves.
+    /// A worker says how it moves, in answer to the question of this number.
     HandoffBegun {
         seat: SeatId,
+        number: u64,
         handoff: Handoff,
     },
     /// A worker's state could not be shipped.

@@ -77,8 +77,8 @@ enum Phase {
     /// A copy waits to be activated.
     Prepared,
     Running,
-    /// It runs, and was asked how it moves.
-    Asked(MoveReason),
+    /// It runs, and was asked how it moves, in the question of this number.
+    Asked(MoveReason, u64),
     /// It said how it moves, and waits.
     Held,
     /// It moved to this life, and may still have to go on.
@@ -204,7 +204,7 @@ impl Host {
             | Phase::Preparing
             | Phase::Prepared
             | Phase::Running
-            | Phase::Asked(_)
+            | Phase::Asked(..)
             | Phase::Held
             | Phase::Frozen(_) => {
                 let at = now + grace;
@@ -272,7 +272,7 @@ impl Host {
                 };
                 began(hosted.phase, name, epoch, Err(reason))
             }
-            Phase::Prepared | Phase::Running | Phase::Asked(_) | Phase::Held | Phase::Frozen(_) => {
+            Phase::Prepared | Phase::Running | Phase::Asked(..) | Phase::Held | Phase::Frozen(_) => {
                 Input::WorkerExited { name, epoch, exit }
             }
             Phase::Stopping(_) => Input::WorkerStopped { name, epoch, outcome: Stopped::Kindly },
@@ -304,7 +304,7 @@ impl Host {
                 | Phase::Preparing
                 | Phase::Prepared
                 | Phase::Running
-                | Phase::Asked(_)
+                | Phase::Asked(..)
                 | Phase::Held
                 | Phase::Frozen(_)
                 | Phase::Stuck => {}
@@ -349,7 +349,7 @@ impl Phase {
     /// Whether it is there and can go on as another start.
     fn acts_when_told(self) -> bool {
         match self {
-            Self::Prepared | Self::Frozen(_) | Self::Running | Self::Asked(_) | Self::Held => true,
+            Self::Prepared | Self::Frozen(_) | Self::Running | Self::Asked(..) | Self::Held => true,
             Self::Starting | Self::Preparing | Self::Stopping(_) | Self::Forced(_) | Self::Stuck => false,
         }
     }
@@ -358,7 +358,7 @@ impl Phase {
         match self {
             Self::Starting | Self::Preparing | Self::Prepared | Self::Frozen(_) => false,
             Self::Running
-            | Self::Asked(_)
+            | Self::Asked(..)
             | Self::Held
             | Self::Stopping(_)
             | Self::Forced(_)

@@ -27,8 +27,7 @@ impl Host {
         let hosted = self.seats.get_mut(&(name.clone(), epoch));
         match hosted.and_then(|hosted| Some((&mut hosted.phase, hosted.task.as_ref()?))) {
             Some((phase @ Phase::Running, task)) => {
-                *phase = Phase::Asked(why);
-                task.desk.leave(Wish::BeginHandoff(why));
+                *phase = Phase::Asked(why, task.desk.ask(why));
             }
             // A guest stays, and what does not run is answered for by its end.
             Some(_) | None => {
@@ -37,11 +36,12 @@ impl Host {
         }
     }
 
-    pub(crate) fn on_handoff_begun(&mut self, seat: SeatId, handoff: worker::Handoff) {
+    pub(crate) fn on_handoff_begun(&mut self, seat: SeatId, number: u64, handoff: worker::Handoff) {
         let Some((name, epoch)) = self.places.get(&seat).cloned() else { return };
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
-        let Phase::Asked(why) = hosted.phase else {
-            return; // the move was given up, or it has to stop
+        let why = match hosted.phase {
+            Phase::Asked(why, asked) if asked == number => why,
+            _ => return, // the move was given up, and perhaps it was asked again; or it has to stop
         };
         let Some(task) = &mut hosted.task else { return };
         let max_state = self.shared.router.arrivals.max_state();
@@ -106,7 +106,7 @@ impl Host {
 
     pub(crate) fn go_on(&mut self, name: &Name, epoch: Epoch) {
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
-        if matches!(hosted.phase, Phase::Asked(_) | Phase::Held) {
+        if matches!(hosted.phase, Phase::Asked(..) | Phase::Held) {
             hosted.phase = Phase::Running;
             hosted.forget_state();
             hosted.wish(Wish::GoOn);
@@ -115,7 +115,7 @@ impl Host {
 
     pub(crate) fn freeze(&mut self, name: &Name, epoch: Epoch, to: Life, under: Epoch) {
         let Some(hosted) = self.seats.get_mut(&(name.clone(), epoch)) else { return };
-        if matches!(hosted.phase, Phase::Running | Phase::Asked(_) | Phase::Held) {
+        if matches!(hosted.phase, Phase::Running | Phase::Asked(..) | Phase::Held) {
             hosted.phase = Phase::Frozen(to);
             hosted.is_gone = true;
             hosted.forget_state();

@@ -11,8 +11,8 @@ use super::handoff::{Handoff, State};
 use crate::host::SeatId;
 use crate::mail::{Inbox, Mail};
 
-/// Where a host leaves its wishes, in order. A host asks for a handoff once and waits for the answer, so that few
-/// wait here.
+/// Where a host leaves its wishes, in order. A host asks for a handoff and waits for the answer, unless it gives the
+/// move up, so that few wait here.
 #[derive(Clone)]
 pub(crate) struct Desk {
     seat: SeatId,
@@ -24,6 +24,9 @@ pub(crate) struct Desk {
 struct Wishes {
     wishes: VecDeque<Wish>,
     worker: Option<Waker>,
+    /// How often it was asked how it moves, and which of these questions it took up last.
+    asked: u64,
+    taken: u64,
 }
 
 /// What a host wishes.
@@ -53,8 +56,15 @@ impl Desk {
         Self { seat, inbox, state: Arc::default() }
     }
 
+    /// Asks how it moves. The number is that of the answer: of a move that was given up, one may still be on its way.
+    pub(crate) fn ask(&self, why: MoveReason) -> u64 {
+        self.leave(Wish::BeginHandoff(why));
+        self.state().asked
+    }
+
     pub(crate) fn leave(&self, wish: Wish) {
         let mut state = self.state();
+        state.asked += u64::from(matches!(wish, Wish::BeginHandoff(_)));
         state.wishes.push_back(wish);
         let worker = state.worker.take();
         drop(state);
@@ -66,6 +76,7 @@ impl Desk {
     pub(crate) fn poll_wish(&self, waker: &Waker) -> Poll<Wish> {
         let mut state = self.state();
         if let Some(wish) = state.wishes.pop_front() {
+            state.taken += u64::from(matches!(wish, Wish::BeginHandoff(_)));
             return Poll::Ready(wish);
         }
         if !state.worker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -76,7 +87,8 @@ impl Desk {
 
     /// The answer to [`Wish::BeginHandoff`].
     pub(crate) fn answer(&self, handoff: Handoff) {
-        self.inbox.post(Mail::HandoffBegun { seat: self.seat, handoff });
+        let number = self.state().taken;
+        self.inbox.post(Mail::HandoffBegun { seat: self.seat, number, handoff });
     }
 
     /// The answer to [`Wish::ResolveConflict`].

@@ -159,7 +159,7 @@ impl Side {
         match mail {
             Mail::Started { seat, result } => self.host.on_started(seat, result),
             Mail::Ended { seat, verdict } => self.host.on_ended(seat, verdict),
-            Mail::HandoffBegun { seat, handoff } => self.host.on_handoff_begun(seat, handoff),
+            Mail::HandoffBegun { seat, number, handoff } => self.host.on_handoff_begun(seat, number, handoff),
             Mail::StateLost { seat } => self.host.on_state_lost(seat),
             Mail::ConflictResolved { seat, beaten, result } => {
                 self.host.on_conflict_resolved(seat, beaten, result);
@@ -301,6 +301,20 @@ fn a_worker_whose_move_is_off_goes_on_with_what_it_had() {
         a.host.go_on(&name(), OLD); // before it has answered
         assert_eq!(a.add(1).await, Some((9, OLD)));
         assert!(a.host.report().is_none(), "a late answer concerns nobody");
+    });
+}
+
+#[test]
+fn an_answer_to_a_move_that_was_given_up_is_not_that_to_the_next() {
+    let runtime = SimRuntime::new(1);
+    runtime.run(async {
+        let [mut a, _b] = Side::pair(&runtime).await;
+        a.run(Way::Resume).await;
+        a.host.begin_handoff(name(), OLD, MoveReason::Balance);
+        a.shared.platform.sleep(Duration::from_millis(1)).await; // it has answered, and nobody has read that
+        a.host.go_on(&name(), OLD);
+        assert_eq!(a.add(200).await, Some((200, OLD)));
+        assert_eq!(a.begin_handoff().await, Handoff::Resume { bytes: 2 }, "what it knows now");
     });
 }
 
