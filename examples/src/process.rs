@@ -215,6 +215,11 @@ impl NodeProcess {
         self.events.iter().map(|told| &told.line).collect()
     }
 
+    /// The same, taken: they are not waited for any more.
+    pub fn take_events(&mut self) -> Vec<Value> {
+        self.events.drain(..).map(|told| told.line).collect()
+    }
+
     /// Waits until it says that `other` is up, and says when it did.
     ///
     /// # Errors

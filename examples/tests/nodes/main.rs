@@ -3,6 +3,7 @@
 //! All waiting is for a line that a node says, with a deadline; nothing sleeps.
 #![cfg(unix)]
 
+mod chaos;
 mod cluster;
 mod contract;
 mod cut;

@@ -76,12 +76,7 @@ impl Network {
     pub(crate) fn cut(&self, host: usize, cut: Cut) -> io::Result<()> {
         let done = match cut {
             Cut::BothWays => ip(&["-n", &self.switch(), "link", "set", &port(host), "down"]),
-            // What it sends goes to a hardware address that nobody has.
-            Cut::Mute => self.others(host).try_for_each(|other| {
-                let nobody = ["lladdr", "02:00:00:00:00:ff", "dev", "eth0", "nud", "permanent"];
-                let to = address(other);
-                ip(&[&["-n", &self.space(host), "neighbour", "replace", &to][..], &nobody].concat())
-            }),
+            Cut::Mute => return self.others(host).try_for_each(|other| self.cut_one_way(host, other)),
         };
         done.map_err(io::Error::other)
     }
@@ -90,11 +85,55 @@ impl Network {
     pub(crate) fn heal(&self, host: usize, cut: Cut) -> io::Result<()> {
         let done = match cut {
             Cut::BothWays => ip(&["-n", &self.switch(), "link", "set", &port(host), "up"]),
-            Cut::Mute => self.others(host).try_for_each(|other| {
-                ip(&["-n", &self.space(host), "neighbour", "delete", &address(other), "dev", "eth0"])
-            }),
+            Cut::Mute => return self.others(host).try_for_each(|other| self.heal_one_way(host, other)),
         };
         done.map_err(io::Error::other)
+    }
+
+    /// What the first host sends no longer reaches the second: it goes to a hardware address that nobody has.
+    pub(crate) fn cut_one_way(&self, from: usize, to: usize) -> io::Result<()> {
+        let (space, to) = (self.space(from), address(to));
+        let nobody = ["lladdr", "02:00:00:00:00:ff", "dev", "eth0", "nud", "permanent"];
+        ip(&[&["-n", &space, "neighbour", "replace", &to][..], &nobody].concat()).map_err(io::Error::other)
+    }
+
+    /// Undoes [`Network::cut_one_way`]; as well if it is not so.
+    pub(crate) fn heal_one_way(&self, from: usize, to: usize) -> io::Result<()> {
+        let (space, to) = (self.space(from), address(to));
+        ip(&["-n", &space, "neighbour", "flush", "to", &to, "dev", "eth0", "nud", "permanent"])
+            .map_err(io::Error::other)
+    }
+
+    /// Lets a host's line carry only so many thousand bits in a second each way; what piles up waits its turn for
+    /// up to a second, and what is more is lost.
+    pub(crate) fn slow(&self, host: usize, kilobits: usize) -> io::Result<()> {
+        let rate = format!("{kilobits}kbit");
+        self.line(host, &["tbf", "rate", &rate, "burst", "4kb", "latency", "1s"])
+    }
+
+    /// Undoes [`Network::slow`].
+    pub(crate) fn quick(&self, host: usize) -> io::Result<()> {
+        self.line(host, &["pfifo"])
+    }
+
+    /// Changes the queues of both ends of a host's line.
+    fn line(&self, host: usize, queue: &[&str]) -> io::Result<()> {
+        for (space, end) in [(self.space(host), "eth0".into()), (self.switch(), port(host))] {
+            let words = [&["-n", &space, "qdisc", "replace", "dev", &end, "root"], queue].concat();
+            run("tc", &words).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// Undoes all of these, whatever of it is so.
+    pub(crate) fn mend(&self) -> io::Result<()> {
+        for host in 0..self.hosts {
+            self.quick(host)?;
+            self.heal(host, Cut::BothWays)?;
+            ip(&["-n", &self.space(host), "neighbour", "flush", "dev", "eth0", "nud", "permanent"])
+                .map_err(io::Error::other)?;
+        }
+        Ok(())
     }
 
     fn others(&self, host: usize) -> impl Iterator<Item = usize> {
@@ -129,8 +168,12 @@ fn port(host: usize) -> String {
 }
 
 fn ip(arguments: &[&str]) -> Result<(), String> {
-    let told = |what: &str| format!("ip {}: {what}", arguments.join(" "));
+    run("ip", arguments)
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let told = |what: &str| format!("{program} {}: {what}", arguments.join(" "));
     let Output { status, stderr, .. } =
-        Command::new("ip").args(arguments).output().map_err(|error| told(&error.to_string()))?;
+        Command::new(program).args(arguments).output().map_err(|error| told(&error.to_string()))?;
     if status.success() { Ok(()) } else { Err(told(String::from_utf8_lossy(&stderr).trim())) }
 }
