@@ -95,6 +95,14 @@ impl Known {
             Self::At(located) => Some(located.life),
         }
     }
+
+    /// Which start of it runs, if any does.
+    pub(crate) fn epoch(self) -> Option<Epoch> {
+        match self {
+            Self::Free | Self::Between => None,
+            Self::At(located) => Some(located.epoch),
+        }
+    }
 }
 
 /// Where each name is, who is in each group, and who waits for that to change.

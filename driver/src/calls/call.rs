@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use skep_core::Instant;
 use skep_core::id::Epoch;
 use skep_core::wire::Frame;
 
+use super::chain::{Bound, Waiting};
 use super::error::{CallError, Handled, SendError};
 use super::holding::{Letter, WAIT, Way};
 use super::pending::Ticket;
@@ -34,25 +34,48 @@ enum Again {
     Refused(Undelivered),
 }
 
+/// How far an attempt came.
+enum Setback<M> {
+    /// The call is over.
+    Over(CallError),
+    /// It may be tried again, with the message that nobody took.
+    Again(Again, M),
+}
+
+impl<M> From<CallError> for Setback<M> {
+    fn from(error: CallError) -> Self {
+        Self::Over(error)
+    }
+}
+
 impl Router {
+    /// Whether the worker of that name can answer somebody for whom these workers wait.
+    pub(crate) fn check_chain(&self, name: &str, waiting: &Waiting) -> Result<(), CallError> {
+        waiting.chain.check(name, || self.lookup.get(name).epoch()).map_err(|bound| match bound {
+            Bound::Cycle => CallError::Cycle,
+            Bound::TooDeep => CallError::TooDeep,
+        })
+    }
+
     /// Sends a message to the worker of that name and waits for the answer. A planned pause of the name (a
     /// restart, a move, a takeover) is waited for, up to the deadline.
     pub(crate) async fn call<M: Message>(
         &self,
         name: &str,
-        message: M,
-        deadline: Instant,
+        mut message: M,
+        waiting: &Waiting,
     ) -> Result<M::Reply, CallError> {
-        let Some(ticket) = self.pending.open(self.platform.now(), deadline) else {
+        let Some(ticket) = self.pending.open(self.platform.now(), waiting.until) else {
             return Err(CallError::Overloaded);
         };
-        let mut message = Some(message);
         let mut watch = None;
         let mut pause = FIRST_PAUSE;
         loop {
-            let again = match self.attempt(name, &mut message, &ticket, deadline).await? {
+            let again;
+            (again, message) = match self.attempt(name, message, &ticket, waiting).await {
                 Ok(reply) => return Ok(reply),
-                Err(again) => again,
+                Err(Setback::Over(error)) => return Err(error),
+                Err(Setback::Again(again, message)) => (again, message),
             };
             let Some(watch) = &watch else {
                 watch = Some(self.lookup.watch(name));
@@ -63,7 +86,7 @@ impl Router {
                 Again::Refused(_) => Some(self.platform.sleep(pause)),
             };
             let waited = wait(&ticket, watch, paused).await;
-            if waited == Waited::Expired || self.platform.now() >= deadline {
+            if waited == Waited::Expired || self.platform.now() >= waiting.until {
                 return Err(match again {
                     Again::Refused(Undelivered::Overloaded) => CallError::Overloaded,
                     Again::Refused(_) | Again::NoWay => CallError::Timeout { handled: Handled::No },
@@ -76,74 +99,93 @@ impl Router {
     async fn attempt<M: Message>(
         &self,
         name: &str,
-        message: &mut Option<M>,
+        message: M,
         ticket: &Ticket,
-        deadline: Instant,
-    ) -> Result<Result<M::Reply, Again>, CallError> {
+        waiting: &Waiting,
+    ) -> Result<M::Reply, Setback<M>> {
         let seen = self.moves();
         let route = self.route(name);
         if self.is_held(name) {
-            return Ok(Err(Again::NoWay));
+            return Err(Setback::Again(Again::NoWay, message));
         }
-        match route {
-            Route::Free if self.has_ended() => return Err(CallError::Ended),
-            Route::Free => return Err(CallError::NotFound),
-            Route::Between => return Ok(Err(Again::NoWay)),
+        // A mailbox here takes the message itself.
+        let ours = match route {
+            Route::Free if self.has_ended() => return Err(CallError::Ended.into()),
+            Route::Free => return Err(CallError::NotFound.into()),
+            Route::Between => return Err(Setback::Again(Again::NoWay, message)),
             Route::Here(resident) => {
-                let path = ReplyPath::here(self.pending.clone(), ticket.key(), deadline);
-                match offer(&resident, message, path, ticket).await {
-                    Ok(()) if self.moves() != seen => self.sent_late(name, self.life()),
-                    Ok(()) => {}
-                    Err(NotOffered::Expired) => return Err(CallError::Overloaded),
-                    Err(NotOffered::Refused(Undelivered::UnknownMessage)) => {
-                        return Err(CallError::UnknownMessage);
-                    }
-                    Err(NotOffered::Refused(_)) => return Ok(Err(Again::NoWay)),
+                let path = ReplyPath::here(self.pending.clone(), ticket.key(), waiting.clone());
+                offer(&resident, message, path, ticket).await?;
+                if self.moves() != seen {
+                    self.sent_late(name, self.life());
                 }
+                None
             }
             Route::There(link, epoch) => {
-                let remaining = deadline.since(self.platform.now());
-                let sent = message.as_ref().expect("only a message that was taken here is gone");
-                let frame =
-                    request(ticket.key().0, remaining, epoch, name, sent).map_err(|error| match error {
-                        Unframed::TooLarge { length } => CallError::MessageTooLarge { length },
-                        Unframed::NotEncoded => CallError::BadMessage,
-                    })?;
+                let frame = self.request(ticket, waiting, epoch, name, &message)?;
                 ticket.sent_on(link.id(), link.peer());
                 match link.push(frame) {
                     Ok(()) if self.moves() != seen => self.sent_late(name, link.peer()),
                     Ok(()) => {}
-                    Err(PushError::Full) => return Err(CallError::Overloaded),
+                    Err(PushError::Full) => return Err(CallError::Overloaded.into()),
                     Err(PushError::Ended) => {
                         ticket.not_sent();
-                        return Ok(Err(Again::NoWay));
+                        return Err(Setback::Again(Again::NoWay, message));
                     }
                 }
+                Some(message)
             }
-        }
-        match ticket.outcome().await {
+        };
+        let error = match ticket.outcome().await {
             Outcome::Replied(reply) => match reply.downcast() {
-                Ok(reply) => Ok(Ok(*reply)),
-                Err(_) => Err(CallError::BadReply),
+                Ok(reply) => return Ok(*reply),
+                Err(_) => CallError::BadReply,
             },
             Outcome::Encoded(bytes, from) => match postcard::take_from_bytes(&bytes[from..]) {
-                Ok((reply, [])) => Ok(Ok(reply)),
-                Ok(_) | Err(_) => Err(CallError::BadReply),
+                Ok((reply, [])) => return Ok(reply),
+                Ok(_) | Err(_) => CallError::BadReply,
             },
             Outcome::Undelivered(why @ (Undelivered::NotHere | Undelivered::Overloaded)) => {
-                Ok(Err(Again::Refused(why)))
+                // One that left this node in its mailbox was kept, as nobody here has it.
+                let kept = || postcard::from_bytes(&ticket.kept()?).ok();
+                match ours.or_else(kept) {
+                    Some(message) => return Err(Setback::Again(Again::Refused(why), message)),
+                    None => CallError::WorkerFailed { handled: Handled::No },
+                }
             }
-            Outcome::Undelivered(Undelivered::UnknownMessage) => Err(CallError::UnknownMessage),
-            Outcome::Undelivered(Undelivered::BadMessage) => Err(CallError::BadMessage),
-            Outcome::Returned(returned) => {
-                *message = returned.downcast().ok().map(|returned| *returned);
-                Ok(Err(Again::NoWay))
-            }
-            Outcome::Failed(handled) => Err(CallError::WorkerFailed { handled }),
-            Outcome::ReplyTooLarge => Err(CallError::ReplyTooLarge),
-            Outcome::LinkLost => Err(CallError::LinkLost),
-            Outcome::Expired => Err(CallError::Timeout { handled: Handled::Maybe }),
-        }
+            Outcome::Undelivered(Undelivered::UnknownMessage) => CallError::UnknownMessage,
+            Outcome::Undelivered(Undelivered::BadMessage) => CallError::BadMessage,
+            Outcome::Returned(returned) => match returned.downcast() {
+                Ok(message) => return Err(Setback::Again(Again::NoWay, *message)),
+                Err(_) => CallError::WorkerFailed { handled: Handled::No },
+            },
+            Outcome::Failed(handled) => CallError::WorkerFailed { handled },
+            Outcome::ReplyTooLarge => CallError::ReplyTooLarge,
+            Outcome::LinkLost => CallError::LinkLost,
+            Outcome::Expired => CallError::Timeout { handled: Handled::Maybe },
+        };
+        Err(error.into())
+    }
+
+    fn request<M: Message>(
+        &self,
+        ticket: &Ticket,
+        waiting: &Waiting,
+        epoch: Epoch,
+        name: &str,
+        message: &M,
+    ) -> Result<Frame, CallError> {
+        let header = Header {
+            call: ticket.key().0,
+            remaining_micros: waiting.remaining_micros(self.platform.now()),
+            epoch,
+            message: MessageId::of::<M>().0,
+            name,
+        };
+        wire::frame(wire::REQUEST, &(header, &waiting.chain), message).map_err(|error| match error {
+            Unframed::TooLarge { length } => CallError::MessageTooLarge { length },
+            Unframed::NotEncoded => CallError::BadMessage,
+        })
     }
 
     /// Sends a message that wants no answer. Never waits: while its name moves or has no holder it is held here.
@@ -201,47 +243,30 @@ fn one_way<M: Message>(name: &str, epoch: Epoch, message: &M) -> Result<Frame, S
     })
 }
 
-fn request<M: Message>(
-    call: u64,
-    remaining: Duration,
-    epoch: Epoch,
-    name: &str,
-    message: &M,
-) -> Result<Frame, Unframed> {
-    let remaining_micros = u64::try_from(remaining.as_micros()).unwrap_or(u64::MAX);
-    let header = Header { call, remaining_micros, epoch, message: MessageId::of::<M>().0, name };
-    wire::frame(wire::REQUEST, &header, message)
-}
-
-enum NotOffered {
-    Expired,
-    Refused(Undelivered),
-}
-
-/// Puts the message into a mailbox here, by value; waits for room until the call's deadline. What is not taken
-/// stays in `message`.
+/// Puts the message into a mailbox here, by value; waits for room until the call's deadline.
 async fn offer<M: Message>(
     resident: &Resident,
-    message: &mut Option<M>,
+    message: M,
     path: ReplyPath,
     ticket: &Ticket,
-) -> Result<(), NotOffered> {
-    let taken = message.take().expect("only a message that was taken here is gone");
-    let mut call = Some(Call { message: taken, reply: ReplyTo::<M>::new(path) });
-    let offered = poll_fn(|context| {
+) -> Result<(), Setback<M>> {
+    let mut call = Some(Call { message, reply: ReplyTo::<M>::new(path) });
+    let refused = poll_fn(|context| {
         let waker = context.waker();
         match resident.mailbox.offer(&mut call, Some(waker)) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(Undelivered::Overloaded) => ticket.poll(waker).map(|_| Err(NotOffered::Expired)),
-            Err(why) => Poll::Ready(Err(NotOffered::Refused(why))),
+            Ok(()) => Poll::Ready(None),
+            Err(why @ Undelivered::Overloaded) => ticket.poll(waker).map(|_| Some(why)),
+            Err(why) => Poll::Ready(Some(why)),
         }
     })
     .await;
-    if let Some(call) = call {
-        call.reply.path.forget();
-        *message = Some(call.message);
-    }
-    offered
+    let Some(Call { message, reply }) = call else { return Ok(()) };
+    reply.path.forget();
+    Err(match refused {
+        Some(Undelivered::Overloaded) => CallError::Overloaded.into(),
+        Some(Undelivered::UnknownMessage) => CallError::UnknownMessage.into(),
+        Some(Undelivered::NotHere | Undelivered::BadMessage) | None => Setback::Again(Again::NoWay, message),
+    })
 }
 
 #[derive(PartialEq, Eq)]

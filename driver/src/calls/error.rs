@@ -33,6 +33,10 @@ pub enum CallError {
     LinkLost,
     /// Too many calls wait already: here, on the link, or for that worker until the deadline. Not handled.
     Overloaded,
+    /// The worker waits for the caller, or is the caller itself, and so would never answer. Not handled.
+    Cycle,
+    /// Sixteen workers wait for one another already, and the caller is the last of them. Not handled.
+    TooDeep,
     /// The worker does not list this message. Not handled.
     UnknownMessage,
     /// The message cannot be encoded here, or the worker's node could not decode it as what it knows under that
@@ -59,6 +63,8 @@ impl CallError {
             Self::LinkLost | Self::ReplyTooLarge | Self::BadReply => Handled::Maybe,
             Self::NotFound
             | Self::Overloaded
+            | Self::Cycle
+            | Self::TooDeep
             | Self::UnknownMessage
             | Self::BadMessage
             | Self::MessageTooLarge { .. }
@@ -83,6 +89,8 @@ impl fmt::Display for CallError {
             }
             Self::LinkLost => f.write_str("the link was lost before the answer came"),
             Self::Overloaded => f.write_str("too many calls wait already"),
+            Self::Cycle => f.write_str("the worker waits for its caller itself"),
+            Self::TooDeep => f.write_str("too many workers wait for one another already"),
             Self::UnknownMessage => f.write_str("the worker does not know this message"),
             Self::BadMessage => f.write_str("the message could not be encoded or decoded"),
             Self::MessageTooLarge { length } => write!(f, "the message has {length} bytes, too many"),

@@ -10,6 +10,7 @@ use skep_core::delivery::{Forwarder, Then, Token};
 use skep_core::id::{Epoch, Life, Name};
 use skep_core::wire::Frame;
 
+use super::chain::{Chain, Waiting};
 use super::reply::ReplyPath;
 use super::router::Router;
 use super::wheel::{Key, Outcome};
@@ -26,8 +27,8 @@ pub(super) const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Parcel {
     pub(crate) message: MessageId,
     pub(crate) bytes: Vec<u8>,
-    /// Who waits for the answer, and until when.
-    pub(crate) caller: Option<(Caller, Instant)>,
+    /// Who waits for the answer, and how.
+    pub(crate) caller: Option<(Caller, Waiting)>,
     /// The start that it is for.
     pub(crate) under: Epoch,
 }
@@ -42,6 +43,7 @@ pub(crate) struct Forwarding {
 
 impl Forwarding {
     pub(crate) fn forward(&self, message: MessageId, bytes: Vec<u8>, path: ReplyPath) {
+        path.keep(&bytes);
         let caller = path.into_caller(self.router.life());
         let parcel = Parcel { message, bytes, caller, under: self.under };
         self.router.forward(self.name.clone(), self.to, parcel, None);
@@ -82,12 +84,12 @@ impl Router {
     }
 
     /// The way for the answer to a forwarded message.
-    pub(crate) fn path_to(&self, caller: Option<(Caller, Instant)>, by: Life) -> ReplyPath {
+    pub(crate) fn path_to(&self, caller: Option<(Caller, Waiting)>, by: Life) -> ReplyPath {
         match caller {
             None => ReplyPath::nobody(),
-            Some((caller, deadline)) => {
+            Some((caller, waiting)) => {
                 let (links, pending) = (self.links.clone(), self.pending.clone());
-                ReplyPath::elsewhere(links, pending, self.life(), caller, by, deadline)
+                ReplyPath::elsewhere(links, pending, self.life(), caller, by, waiting)
             }
         }
     }
@@ -142,8 +144,8 @@ impl Router {
             }
             return Some(());
         }
-        let deadline = self.platform.now() + Duration::from_micros(header.remaining_micros);
-        let caller = header.caller.map(|caller| (caller, deadline));
+        let until = self.platform.now() + Duration::from_micros(header.remaining_micros);
+        let caller = header.caller.map(|caller| (caller, Waiting { until, chain: header.chain }));
         let message = MessageId(header.message);
         match self.resident(header.name) {
             Some(resident) if self.may_take(&resident, header.name, header.epoch) => {
@@ -244,13 +246,17 @@ impl Router {
 
 impl Parcel {
     fn frame(&self, now: Instant, number: u64, name: &Name) -> Frame {
-        let remaining = self.caller.as_ref().map_or(Duration::ZERO, |(_, deadline)| deadline.since(now));
+        let (caller, remaining_micros, chain) = match &self.caller {
+            Some((caller, waiting)) => (Some(*caller), waiting.remaining_micros(now), waiting.chain.clone()),
+            None => (None, 0, Chain::default()),
+        };
         let header = Forward {
             number,
-            remaining_micros: u64::try_from(remaining.as_micros()).unwrap_or(u64::MAX),
+            remaining_micros,
             epoch: self.under,
             message: self.message.0,
-            caller: self.caller.as_ref().map(|(caller, _)| *caller),
+            caller,
+            chain,
             name: name.as_str(),
         };
         wire::with_bytes(wire::FORWARD, &header, &self.bytes)

@@ -3,6 +3,7 @@
 //! caller -> look-up map -> mailbox, or the calls lane of a link -> the peer's reader -> mailbox.
 
 mod call;
+mod chain;
 mod error;
 mod fences;
 mod forwarding;
@@ -15,6 +16,7 @@ mod router;
 mod wheel;
 mod wire;
 
+pub(crate) use chain::Waiting;
 pub use error::{CallError, Handled, SendError};
 pub(crate) use forwarding::Forwarding;
 pub use reply::ReplyPath;

@@ -88,6 +88,13 @@ impl Pending {
         }
     }
 
+    /// The caller of this call may have its message again.
+    pub(super) fn keep(&self, key: Key, message: Vec<u8>) {
+        if let Some(entry) = self.shard(key.shard()).entry(key) {
+            entry.kept = Some(message);
+        }
+    }
+
     fn finish_if(&self, key: Key, outcome: Outcome, condition: impl Fn(&Entry) -> bool) {
         let mut shard = self.shard(key.shard());
         let Some(entry) = shard.entry(key) else { return };
@@ -207,6 +214,11 @@ impl Ticket {
             entry.waker = Some(waker.clone());
         }
         Poll::Pending
+    }
+
+    /// The message as it left this node, if it was given away here and did.
+    pub(super) fn kept(&self) -> Option<Vec<u8>> {
+        self.pending.shard(self.key.shard()).entry(self.key)?.kept.take()
     }
 
     pub(crate) async fn outcome(&self) -> Outcome {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use skep_core::Instant;
 use skep_core::id::Life;
 
+use super::chain::Waiting;
 use super::error::Handled;
 use super::links::Links;
 use super::pending::Pending;
@@ -20,7 +21,7 @@ use crate::worker::{Call, Message, ReplyTo};
 pub struct ReplyPath {
     to: To,
     handled: Handled,
-    deadline: Instant,
+    waiting: Waiting,
 }
 
 enum To {
@@ -48,15 +49,15 @@ enum To {
 
 impl ReplyPath {
     pub(crate) fn nobody() -> Self {
-        Self { to: To::Nobody, handled: Handled::No, deadline: Instant::FAR }
+        Self { to: To::Nobody, handled: Handled::No, waiting: Waiting::nobody() }
     }
 
-    pub(crate) fn here(pending: Arc<Pending>, key: Key, deadline: Instant) -> Self {
-        Self { to: To::Here { pending, key }, handled: Handled::No, deadline }
+    pub(crate) fn here(pending: Arc<Pending>, key: Key, waiting: Waiting) -> Self {
+        Self { to: To::Here { pending, key }, handled: Handled::No, waiting }
     }
 
-    pub(crate) fn there(links: Arc<Links>, link: Link, call: u64, deadline: Instant) -> Self {
-        Self { to: To::There { links, link, call }, handled: Handled::No, deadline }
+    pub(crate) fn there(links: Arc<Links>, link: Link, call: u64, waiting: Waiting) -> Self {
+        Self { to: To::There { links, link, call }, handled: Handled::No, waiting }
     }
 
     pub(super) fn elsewhere(
@@ -65,20 +66,20 @@ impl ReplyPath {
         me: Life,
         caller: Caller,
         by: Life,
-        deadline: Instant,
+        waiting: Waiting,
     ) -> Self {
-        Self { to: To::Elsewhere { links, pending, me, caller, by }, handled: Handled::No, deadline }
+        Self { to: To::Elsewhere { links, pending, me, caller, by }, handled: Handled::No, waiting }
     }
 
-    /// Who waits for the answer, as seen from this life, and until when: whoever is told this answers instead.
-    pub(super) fn into_caller(mut self, me: Life) -> Option<(Caller, Instant)> {
+    /// Who waits for the answer, as seen from this life: whoever is told this answers instead.
+    pub(super) fn into_caller(mut self, me: Life) -> Option<(Caller, Waiting)> {
         let caller = match std::mem::replace(&mut self.to, To::Nobody) {
             To::Nobody => return None,
             To::Here { key, .. } => Caller { life: me, asked: me, call: key.0 },
             To::There { link, call, .. } => Caller { life: link.peer(), asked: me, call },
             To::Elsewhere { caller, .. } => caller,
         };
-        Some((caller, self.deadline))
+        Some((caller, std::mem::replace(&mut self.waiting, Waiting::nobody())))
     }
 
     /// From now on a lost answer says that the message may have been handled.
@@ -88,7 +89,19 @@ impl ReplyPath {
 
     /// Whether nobody waits for the answer any more, so that the work can be saved.
     pub(crate) fn is_late(&self, now: Instant) -> bool {
-        self.deadline <= now
+        self.waiting.until <= now
+    }
+
+    /// Until when somebody waits for the answer, and which workers do.
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
+    /// The message leaves this node as these bytes: a caller here that gave it away can have it again.
+    pub(super) fn keep(&self, bytes: &[u8]) {
+        if let To::Here { pending, key } = &self.to {
+            pending.keep(*key, bytes.to_vec());
+        }
     }
 
     pub(crate) fn answer<T: Serialize + Send + 'static>(mut self, reply: T) {

@@ -11,6 +11,7 @@ use skep_core::id::{Epoch, Life, LinkId, Name};
 use skep_core::wire::Frame;
 use tracing::debug;
 
+use super::chain::Waiting;
 use super::fences::Fences;
 use super::forwarding::Parcel;
 use super::holding::{Letter, MAX_HELD};
@@ -235,13 +236,16 @@ impl Router {
 
     fn on_message(&self, link: &Link, kind: u16, body: &[u8]) -> Option<()> {
         let (header, message) = postcard::take_from_bytes::<Header<'_>>(body).ok()?;
-        let path = if kind == wire::ONE_WAY {
-            ReplyPath::nobody()
-        } else {
-            let deadline = self.platform.now() + Duration::from_micros(header.remaining_micros);
-            ReplyPath::there(self.links.clone(), link.clone(), header.call, deadline)
-        };
-        self.hand_over(header.name, header.epoch, header.message_id(), message, path);
+        let id = header.message_id();
+        if kind == wire::ONE_WAY {
+            self.hand_over(header.name, header.epoch, id, message, ReplyPath::nobody());
+            return Some(());
+        }
+        let (chain, message) = postcard::take_from_bytes(message).ok()?;
+        let until = self.platform.now() + Duration::from_micros(header.remaining_micros);
+        let waiting = Waiting { until, chain };
+        let path = ReplyPath::there(self.links.clone(), link.clone(), header.call, waiting);
+        self.hand_over(header.name, header.epoch, id, message, path);
         Some(())
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Entry {
     after: u32,
     pub(super) sent: Option<Sent>,
     pub(super) outcome: Option<Outcome>,
+    /// The message, encoded, once it has left this node and its caller does not have it.
+    pub(super) kept: Option<Vec<u8>>,
     pub(super) waker: Option<Waker>,
 }
 
@@ -69,6 +71,9 @@ pub(crate) enum Outcome {
     Expired,
 }
 
+/// What an entry still held when its call was over.
+type Left = (Option<Outcome>, Option<Vec<u8>>, Option<Waker>);
+
 impl Outcome {
     /// What an answer says that came in these bytes, and itself begins after so many.
     pub(super) fn answered(answered: Answered, bytes: Vec<u8>, from: usize) -> Self {
@@ -100,6 +105,7 @@ impl Shard {
                 after: NONE,
                 sent: None,
                 outcome: None,
+                kept: None,
                 waker: None,
             });
             (self.entries.len() - 1) as u32
@@ -119,11 +125,11 @@ impl Shard {
     }
 
     /// What was left in the entry, to be dropped outside of the lock: an answer is the user's code.
-    pub(super) fn remove(&mut self, key: Key) -> Option<(Option<Outcome>, Option<Waker>)> {
+    pub(super) fn remove(&mut self, key: Key) -> Option<Left> {
         let entry = self.entry(key)?;
         entry.generation = entry.generation.wrapping_add(1).max(1);
         entry.sent = None;
-        let left = (entry.outcome.take(), entry.waker.take());
+        let left = (entry.outcome.take(), entry.kept.take(), entry.waker.take());
         let (bucket, before, after) = (entry.bucket, entry.before, entry.after);
         if before == NONE {
             self.buckets[bucket as usize] = after;

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use skep_core::id::{Epoch, Life};
-use skep_core::wire::{FIRST_CALL_KIND, Frame, MAX_FRAME};
+use skep_core::wire::{FIRST_CALL_KIND, Frame};
 
+use super::chain::Chain;
 use super::error::Handled;
-use crate::worker::MessageId;
+use crate::worker::{LONGEST, MessageId};
 
 /// A message that wants an answer.
 pub(crate) const REQUEST: u16 = FIRST_CALL_KIND;
@@ -29,7 +30,7 @@ pub(crate) const MOVED: u16 = FIRST_CALL_KIND + 20;
 /// An answer to a forwarded call.
 pub(crate) const REPLY_FOR: u16 = FIRST_CALL_KIND + 21;
 
-/// What stands before a message.
+/// What stands before a message; before one that wants an answer a [`Chain`] stands behind it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Header<'a> {
     /// The caller's key; means nothing here. 0 in a one-way message.
@@ -66,6 +67,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) message: u64,
     /// Who waits for the answer.
     pub(crate) caller: Option<Caller>,
+    /// Which workers wait for it.
+    pub(crate) chain: Chain,
     /// For whom.
     pub(crate) name: &'a str,
 }
@@ -133,21 +136,19 @@ pub enum Undelivered {
 /// Why something does not become a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unframed {
-    /// It has more bytes than a frame may have.
+    /// It is longer than [`LONGEST`].
     TooLarge { length: usize },
     /// Its `Serialize` fails, or is not for a format like ours.
     NotEncoded,
 }
 
-/// A frame of a header and what follows it.
+/// A frame of a header and a message or an answer.
 pub(crate) fn frame(kind: u16, header: &impl Serialize, body: &impl Serialize) -> Result<Frame, Unframed> {
-    let encoded = postcard::to_extend(header, Vec::with_capacity(64))
-        .and_then(|bytes| postcard::to_extend(body, bytes))
-        .map_err(|_| Unframed::NotEncoded)?;
-    if encoded.len() > MAX_FRAME as usize {
-        return Err(Unframed::TooLarge { length: encoded.len() });
-    }
-    Ok(Frame { kind, body: encoded })
+    let header = postcard::to_extend(header, Vec::with_capacity(64)).map_err(|_| Unframed::NotEncoded)?;
+    let before = header.len();
+    let encoded = postcard::to_extend(body, header).map_err(|_| Unframed::NotEncoded)?;
+    let length = encoded.len() - before;
+    if length > LONGEST { Err(Unframed::TooLarge { length }) } else { Ok(Frame { kind, body: encoded }) }
 }
 
 /// A frame of a few numbers.
@@ -179,15 +180,53 @@ impl Header<'_> {
 
 #[cfg(test)]
 mod tests {
+    use skep_core::id::Name;
+    use skep_core::wire::MAX_FRAME;
+
+    use super::super::chain::DEEPEST;
+    use super::super::chain::tests::chain_of;
     use super::*;
+
+    /// The chain of one worker `n0`, in its start 0.
+    fn one_waits() -> Vec<u8> {
+        let hash = Name::new("n0").expect("a good name").xxh3();
+        [&[1], postcard::to_allocvec(&hash).expect("plain data").as_slice(), &[0]].concat()
+    }
 
     #[test]
     fn a_request_is_pinned() {
         let header = Header { call: 1, remaining_micros: 2, epoch: Epoch(3), message: 4, name: "n" };
-        let frame = frame(REQUEST, &header, &5u64).expect("it is short");
-        assert_eq!((frame.kind, frame.body.as_slice()), (0x8000, b"\x01\x02\x03\x04\x01n\x05".as_slice()));
-        let (read, rest): (Header<'_>, _) = postcard::take_from_bytes(&frame.body).expect("a header");
-        assert_eq!((read, rest), (header, [5].as_slice()));
+        for (chain, bytes) in [(chain_of(0), vec![0]), (chain_of(1), one_waits())] {
+            let frame = frame(REQUEST, &(&header, &chain), &5u64).expect("it is short");
+            let bytes = [&[1, 2, 3, 4, 1, b'n'], bytes.as_slice(), &[5]].concat();
+            assert_eq!((frame.kind, &frame.body), (0x8000, &bytes));
+            let read: ((Header<'_>, Chain), _) = postcard::take_from_bytes(&frame.body).expect("a header");
+            assert_eq!(read, ((header.clone(), chain), [5].as_slice()));
+        }
+    }
+
+    #[test]
+    fn the_longest_message_fits_behind_the_longest_header() {
+        let caller = Caller { life: Life(u64::MAX), asked: Life(u64::MAX), call: u64::MAX };
+        let mut header = Forward {
+            number: u64::MAX,
+            remaining_micros: u64::MAX,
+            epoch: Epoch(u64::MAX),
+            message: u64::MAX,
+            caller: Some(caller),
+            chain: chain_of(0),
+            name: &"n".repeat(Name::MAX),
+        };
+        let waiter = 20; // two numbers of ten bytes
+        let longest = DEEPEST * waiter + plain(FORWARD, &header).body.len() + LONGEST;
+        assert!(longest <= MAX_FRAME as usize, "{longest} bytes");
+        header.chain = chain_of(DEEPEST as u64);
+        assert!(with_bytes(FORWARD, &header, &[7; LONGEST]).body.len() <= MAX_FRAME as usize);
+        let header = Header { call: 1, remaining_micros: 2, epoch: Epoch(3), message: 4, name: "n" };
+        let long = vec![7u8; LONGEST - 3]; // and its length
+        assert!(frame(ONE_WAY, &header, &long).is_ok());
+        let longer = vec![7u8; LONGEST - 2];
+        assert_eq!(frame(ONE_WAY, &header, &longer), Err(Unframed::TooLarge { length: LONGEST + 1 }));
     }
 
     #[test]
@@ -199,11 +238,12 @@ mod tests {
             epoch: Epoch(3),
             message: 4,
             caller: Some(caller),
+            chain: chain_of(1),
             name: "n",
         };
         let frame = with_bytes(FORWARD, &header, &[9]);
-        let bytes = b"\x01\x02\x03\x04\x01\x05\x06\x07\x01n\x09".as_slice();
-        assert_eq!((frame.kind, frame.body.as_slice()), (0x8010, bytes));
+        let bytes = [&[1, 2, 3, 4, 1, 5, 6, 7], one_waits().as_slice(), &[1, b'n', 9]].concat();
+        assert_eq!((frame.kind, &frame.body), (0x8010, &bytes));
         let (read, rest): (Forward<'_>, _) = postcard::take_from_bytes(&frame.body).expect("a header");
         assert_eq!((read, rest), (header, [9].as_slice()));
         assert_eq!(plain(FORWARDED, &8u64), Frame { kind: 0x8011, body: vec![8] });

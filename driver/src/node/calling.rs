@@ -6,7 +6,7 @@ use skep_core::Instant;
 use skep_core::error::LookupError;
 
 use super::Node;
-use crate::calls::{CallError, Handled, SendError};
+use crate::calls::{CallError, Handled, SendError, Waiting};
 use crate::lookup::Known;
 use crate::worker::Message;
 
@@ -17,6 +17,10 @@ impl Node {
     ///
     /// Dropping the future gives the answer up; the message may be handled all the same.
     ///
+    /// From a worker's [`Context`](crate::Context) it is a call on behalf of who waits for that worker: it ends when
+    /// they stop waiting, and it is [`CallError::Cycle`] at once if it goes to one of them, on whichever node. Two
+    /// workers that call each other without being asked to wait until one's deadline.
+    ///
     /// # Errors
     /// [`CallError::handled`] says of each whether the message may have been handled.
     pub async fn call<M: Message>(
@@ -25,11 +29,12 @@ impl Node {
         message: M,
         timeout: Duration,
     ) -> Result<M::Reply, CallError> {
-        let (name, deadline) = (name.as_ref(), self.shared.platform.now() + timeout);
+        let (name, waiting) = (name.as_ref(), self.waiting_for(timeout));
+        self.shared.router.check_chain(name, &waiting)?;
         if self.shared.router.lookup.get(name) == Known::Free {
-            self.find(name, deadline).await.map_err(not_found)?;
+            self.find(name, waiting.until).await.map_err(not_found)?;
         }
-        self.shared.router.call(name, message, deadline).await
+        self.shared.router.call(name, message, &waiting).await
     }
 
     /// Sends a message that wants no answer to the worker of a name. Waits for nothing: while the name moves, or its
@@ -39,6 +44,12 @@ impl Node {
     /// What keeps it from being sent. That it was sent does not say that it arrives.
     pub fn send<M: Message>(&self, name: impl AsRef<str>, message: M) -> Result<(), SendError> {
         self.shared.router.send(name.as_ref(), message)
+    }
+
+    /// Who waits for a call that is made now, and until when.
+    pub(super) fn waiting_for(&self, timeout: Duration) -> Waiting {
+        let until = (self.shared.platform.now() + timeout).min(self.waiting.until);
+        Waiting { until, chain: self.waiting.chain.clone() }
     }
 
     /// Until this node knows a name that its arbiter knows.

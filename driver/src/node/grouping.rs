@@ -130,11 +130,15 @@ impl Node {
         message: M,
         timeout: Duration,
     ) -> Vec<(Member, Result<M::Reply, CallError>)> {
-        let deadline = self.shared.platform.now() + timeout;
+        let waiting = &self.waiting_for(timeout);
         let calls = members.into_iter().map(|member| {
             let message = message.clone();
             async move {
-                let reply = self.shared.router.call(member.name.as_str(), message, deadline).await;
+                let (router, name) = (&self.shared.router, member.name.as_str());
+                let reply = match router.check_chain(name, waiting) {
+                    Ok(()) => router.call(name, message, waiting).await,
+                    Err(error) => Err(error),
+                };
                 (member, reply)
             }
         });

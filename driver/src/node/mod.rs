@@ -12,10 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::oneshot;
+use skep_core::Instant;
 use skep_core::error::{DrainError, ReadyError};
 use skep_core::event::{Counters, Reply, Request};
 use skep_core::id::{Address, ClusterName, Life, NodeName};
 
+use crate::calls::Waiting;
 use crate::events::Events;
 use crate::mail::Mail;
 use crate::status::Ending;
@@ -85,10 +87,18 @@ const LOCAL: Duration = Duration::from_secs(5);
 ///
 /// Dropping the future of a request takes nothing back: a registration may still happen, and shows in the next
 /// look-up.
-#[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
-    _hold: Option<Arc<Hold>>,
+    hold: Option<Arc<Hold>>,
+    /// Who waits for what is called from here.
+    waiting: Waiting,
+}
+
+impl Clone for Node {
+    /// The same node, for whom nobody waits.
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), hold: self.hold.clone(), waiting: Waiting::nobody() }
+    }
 }
 
 /// The node has left its cluster and answers nothing more.
@@ -216,6 +226,16 @@ impl Node {
         if self.ask(Request::Leave, left).await.is_some() {
             self.ended().await; // the last frames are on their way out
         }
+    }
+
+    /// From now on calls from here are made for these.
+    pub(crate) fn call_for(&mut self, waiting: Waiting) {
+        self.waiting = waiting;
+    }
+
+    /// Until when somebody waits for what is called from here.
+    pub(crate) fn called_until(&self) -> Instant {
+        self.waiting.until
     }
 
     async fn ask(&self, request: Request, timeout: Duration) -> Option<Reply> {

@@ -15,6 +15,7 @@ use skep_core::id::{Epoch, Group, Name, NodeName};
 use super::cancel::Cancellation;
 use super::desk::Desk;
 use super::failure::Failure;
+use crate::calls::Waiting;
 use crate::node::Node;
 use crate::runtime::Platform;
 
@@ -61,7 +62,9 @@ impl CurrentEpoch {
 
 impl<W> Context<W> {
     pub(crate) fn new(seat: Seat) -> Self {
-        Self { seat, exit: None, of: PhantomData }
+        let mut context = Self { seat, exit: None, of: PhantomData };
+        context.act_for(&Waiting::nobody());
+        context
     }
 
     /// The name under which it runs.
@@ -81,7 +84,8 @@ impl<W> Context<W> {
         self.seat.node.name()
     }
 
-    /// The node on which it runs, to call others from. It does not keep the node alive.
+    /// The node on which it runs, to call others from. It does not keep the node alive. Calls from here are made on
+    /// behalf of who waits for the message in hand, see [`Node::call`]; those from a clone of it are not.
     pub fn node(&self) -> &Node {
         &self.seat.node
     }
@@ -139,6 +143,17 @@ impl<W> Context<W> {
     /// Ends it as failed, once the message in hand is handled. Its kind's restart policy decides what happens then.
     pub fn fail(&mut self, failure: Failure) {
         self.exit = Some(Exit::Failed(failure.reason()));
+    }
+
+    /// Until when the caller of the message in hand waits: calls from here end then at the latest. `None` if nobody
+    /// waits.
+    pub fn deadline(&self) -> Option<Instant> {
+        Some(self.seat.node.called_until()).filter(|&until| until < Instant::FAR)
+    }
+
+    /// What it calls from now on, it calls for these.
+    pub(crate) fn act_for(&mut self, waiting: &Waiting) {
+        self.seat.node.call_for(waiting.and(&self.seat.name, self.seat.epoch.get()));
     }
 
     pub(crate) fn asked_exit(&mut self) -> Option<Exit> {

@@ -43,8 +43,9 @@ impl MessageId {
     }
 }
 
-/// The longest message that can be forwarded: a frame without the longest header.
-pub(crate) const LONGEST: usize = MAX_FRAME as usize - 512;
+/// The longest message or answer, encoded: a frame without the longest header, so that what was sent can be
+/// forwarded.
+pub(crate) const LONGEST: usize = MAX_FRAME as usize - 1024;
 
 /// A message that arrived, and the way for its answer. Dropping it tells the caller that the worker failed.
 pub struct Call<M: Message> {

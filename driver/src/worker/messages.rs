@@ -6,7 +6,7 @@ use std::future::Future;
 use super::context::Context;
 use super::message::{Call, Message, MessageId};
 use super::{Handle, Worker};
-use crate::calls::{ReplyPath, Undelivered};
+use crate::calls::{ReplyPath, Undelivered, Waiting};
 
 /// A tuple of up to twelve message types.
 ///
@@ -143,8 +143,10 @@ macro_rules! tuple {
                         if call.reply.path.is_late(context.now()) {
                             return; // its caller has stopped waiting: the drop says that it was not handled
                         }
+                        context.act_for(call.reply.path.waiting());
                         let (message, reply) = call.split();
                         reply.send(Handle::<$message>::handle(worker, message, context).await);
+                        context.act_for(&Waiting::nobody());
                     })+
                 }
             }

@@ -97,6 +97,12 @@ pub trait Worker: Sized + Send + 'static {
 
     /// Makes it. Its name is registered once this has returned `Ok`.
     ///
+    /// It may call, register, look up and join groups as any other code. Only what asks the cluster for its own name
+    /// ([`Node::register`](crate::Node::register), [`Node::whereis_consistent`](crate::Node::whereis_consistent),
+    /// [`Node::join_group`](crate::Node::join_group)) waits, to its deadline, for this to return;
+    /// [`Context::join_group`] does not. The call of another worker's handler that registers it counts as a wait too:
+    /// if it calls that worker, both wait, until one's deadline.
+    ///
     /// # Errors
     /// In the worker's own words: who registers it hears them.
     fn start(

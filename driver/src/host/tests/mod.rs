@@ -4,9 +4,12 @@ mod delivery;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use skep_core::Config;
 use skep_core::event::{Handoff, Input, MoveReason, Placement, StopReason, Stopped};
@@ -337,6 +340,27 @@ fn a_frozen_worker_goes_on_as_a_later_start_when_its_target_died() {
             let stopped = Input::WorkerStopped { name: name(), epoch: Epoch(30), outcome: Stopped::Kindly };
             assert_eq!(a.report().await, stopped, "by its present epoch");
         }
+    });
+}
+
+#[test]
+fn a_call_that_left_with_its_mailbox_and_arrived_nowhere_is_tried_again() {
+    let runtime = SimRuntime::new(1);
+    runtime.run(async {
+        let [mut a, b] = Side::pair(&runtime).await;
+        a.run(Way::Resume).await;
+        a.begin_handoff().await;
+        let node = a.shared.node();
+        let mut call = pin!(node.call("n", Add(5), MINUTE));
+        assert!(call.as_mut().now_or_never().is_none(), "it waits in the mailbox of a worker that is held");
+        a.host.freeze(&name(), OLD, Life(2), NEW);
+        a.place(&b, NEW);
+        let sleep = pin!(runtime.sleep_until(runtime.now() + Duration::from_secs(1)));
+        let waited = select(&mut call, sleep).await;
+        assert!(matches!(waited, Either::Right(_)), "b knows nothing of it");
+        a.host.activate(name(), OLD, Epoch(30));
+        a.place(&a, Epoch(30));
+        assert_eq!(call.await, Ok((5, Epoch(30))));
     });
 }
 
