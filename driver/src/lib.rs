@@ -55,5 +55,5 @@ pub use status::Ending;
 pub use worker::{
     Attached, Call, Context, Failure, Handle, Handoff, Message, MessageId, MessageSet, Messages, OneOf0,
     OneOf1, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9, OneOf10, OneOf11, OneOf12, Ref,
-    ReplyTo, Singleton, State, StateError, Stopping, Worker,
+    ReplyTo, Singleton, State, StateError, Stopping, Timer, Worker,
 };

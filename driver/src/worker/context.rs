@@ -3,8 +3,8 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use skep_core::Instant;
@@ -15,6 +15,7 @@ use skep_core::id::{Epoch, Group, Name, NodeName};
 use super::cancel::Cancellation;
 use super::desk::Desk;
 use super::failure::Failure;
+use super::timers::Timers;
 use crate::calls::Waiting;
 use crate::node::Node;
 use crate::runtime::Platform;
@@ -23,6 +24,8 @@ use crate::runtime::Platform;
 pub struct Context<W> {
     seat: Seat,
     exit: Option<Exit>,
+    /// Never locked: a message need not be `Sync`, and a context is.
+    timers: Mutex<Timers>,
     of: PhantomData<fn() -> W>,
 }
 
@@ -62,7 +65,8 @@ impl CurrentEpoch {
 
 impl<W> Context<W> {
     pub(crate) fn new(seat: Seat) -> Self {
-        let mut context = Self { seat, exit: None, of: PhantomData };
+        let timers = Mutex::new(Timers::new(seat.platform.clone()));
+        let mut context = Self { seat, exit: None, timers, of: PhantomData };
         context.act_for(&Waiting::nobody());
         context
     }
@@ -158,6 +162,10 @@ impl<W> Context<W> {
 
     pub(crate) fn asked_exit(&mut self) -> Option<Exit> {
         self.exit.take()
+    }
+
+    pub(super) fn timers(&mut self) -> &mut Timers {
+        self.timers.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn cancellation(&self) -> &Cancellation {

@@ -12,6 +12,7 @@ mod message;
 mod messages;
 mod reference;
 mod running;
+mod timers;
 
 use std::future::Future;
 
@@ -41,6 +42,7 @@ pub(crate) use running::yield_now;
 pub(crate) use running::{caught, panic_words};
 /// Why a worker has to stop.
 pub use skep_core::event::StopReason as Stopping;
+pub use timers::Timer;
 
 /// A kind of worker: a state that messages change, run under a name on exactly one node of a cluster.
 ///

@@ -18,7 +18,8 @@ use super::desk::Wish;
 use super::failure::Failure;
 use super::handoff::{Handoff, State};
 use super::mailbox::Mailbox;
-use super::messages::Messages;
+use super::messages::{MessageSet, Messages};
+use super::timers::Mail;
 
 /// After so many messages in a row that did not make it wait, a worker lets others run.
 const TURN: u32 = 64;
@@ -52,7 +53,16 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
             if is_held {
                 return Poll::Pending;
             }
-            mailbox.poll_next(task.waker()).map(|call| call.map_or(Next::NodeEnded, Next::Call))
+            // By turns, so that neither leaves the other without one.
+            if turn % 2 == 0
+                && let Poll::Ready(mail) = context.poll_due(task)
+            {
+                return Poll::Ready(Next::Due(mail));
+            }
+            if let Poll::Ready(call) = mailbox.poll_next(task.waker()) {
+                return Poll::Ready(call.map_or(Next::NodeEnded, Next::Call));
+            }
+            context.poll_due(task).map(Next::Due)
         });
         let handled = match next.await {
             Next::Stop(why) => {
@@ -91,6 +101,10 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
                 result.map(|refused| context.desk().resolved(beaten, refused))
             }
             Next::Call(call) => caught(W::Messages::handle(&mut worker, call, &mut context)).await,
+            Next::Due(mut mail) => match W::Messages::adopt(&mut *mail) {
+                Some(call) => caught(W::Messages::handle(&mut worker, call, &mut context)).await,
+                None => Ok(()), // it is not listed, for which the worker ends
+            },
         };
         if let Err(panic) = handled {
             return Verdict::Exited(Exit::Failed(panic));
@@ -107,6 +121,8 @@ enum Next<T> {
     Stop(StopReason),
     Wish(Wish),
     Call(T),
+    /// A message that it sent itself.
+    Due(Mail),
     /// Its mailbox is closed.
     NodeEnded,
 }
