@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
+use rustix::process::{WaitId, WaitIdOptions};
 use serde_json::Value;
 
 /// How long a node may take to say anything that a caller waits for, unless told otherwise.
@@ -290,12 +292,17 @@ impl NodeProcess {
 
 #[cfg(unix)]
 impl NodeProcess {
-    /// SIGSTOP: the process stands still, and its kernel goes on to acknowledge what others send.
+    /// SIGSTOP: the process stands still, and its kernel goes on to acknowledge what others send. Returns when all
+    /// its threads stand: on a busy machine some go on for a while after the signal was sent.
     ///
     /// # Errors
     /// [`Trouble::Io`] if the process could not be signalled.
     pub fn freeze(&self) -> Result<Instant, Trouble> {
-        self.signal(rustix::process::Signal::STOP)
+        let at = self.signal(rustix::process::Signal::STOP)?;
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::waitid(WaitId::Pid(id), stopped).map_err(io::Error::from)?;
+        Ok(at)
     }
 
     /// SIGCONT.

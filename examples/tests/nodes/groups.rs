@@ -61,7 +61,8 @@ fn names_join_and_leave_and_all_in_a_group_are_reached() -> Outcome {
 #[test]
 fn one_slow_or_dead_member_costs_the_others_nothing() -> Outcome {
     let cluster = Cluster::new();
-    let [mut a, mut b, mut c] = cluster.form(["a", "b", "c"])?;
+    let patient: &[&str] = &["--detect", "60000"]; // nobody counts the slow one dead meanwhile, and closes its link
+    let [mut a, mut b, mut c] = cluster.form_with([("a", patient), ("b", patient), ("c", patient)])?;
     for (node, name) in [(&mut a, "on-a"), (&mut b, "on-b"), (&mut c, "on-c")] {
         node.ok(&format!("attach {name}"))?;
         node.ok(&format!("join g {name}"))?;
