@@ -17,6 +17,8 @@ mod network;
 mod placement;
 mod refusals;
 mod runtimes;
+mod scale;
 mod security;
+mod settle;
 mod takeover;
 mod terminal;
