@@ -27,6 +27,7 @@ const KINDS: [&str; 5] = ["counter", "restart", "stay", "singleton", "slow"];
 const SINGLE: usize = 12;
 const BATCH: usize = 20;
 const ATTACHED: usize = 3;
+const CONTESTED: usize = 4;
 
 /// What a client hears from the plague; that the period is over when there is nobody to hear from any more.
 pub(super) enum Word {
@@ -52,6 +53,8 @@ enum Change {
     Attach(String),
     Many(Vec<String>),
     Unregister(String),
+    /// Others change it too: nobody can know how it ends.
+    Contested(String),
     Nothing,
 }
 
@@ -118,6 +121,7 @@ impl Client<'_> {
             Change::Attach(name) => model.on_attached(&name, answer),
             Change::Many(names) => model.on_many(&names, answer),
             Change::Unregister(name) => model.on_unregistered(&name, answer),
+            Change::Contested(name) => model.on_unknown(&name),
             Change::Nothing => {}
         }
     }
@@ -126,6 +130,7 @@ impl Client<'_> {
     fn lose(&self, change: Change) {
         let unknown = match change {
             Change::Register(name) | Change::Attach(name) | Change::Unregister(name) => vec![name],
+            Change::Contested(name) => vec![name],
             Change::Many(names) => names,
             Change::Nothing => Vec::new(),
         };
@@ -165,7 +170,15 @@ impl Client<'_> {
             }
             42..46 => return (format!("attach {guest}"), TIMEOUT, Change::Attach(guest)),
             46..48 => return (format!("unregister {guest}"), TIMEOUT, Change::Unregister(guest)),
-            48..66 => {
+            48..50 => {
+                let name = format!("all-{}", mine % CONTESTED);
+                return (format!("register {name} counter"), TIMEOUT, Change::Contested(name));
+            }
+            50 => {
+                let name = format!("all-{}", mine % CONTESTED);
+                return (format!("unregister {name}"), TIMEOUT, Change::Contested(name));
+            }
+            51..66 => {
                 let timeout = Duration::from_millis(*self.random.one_of(&[200, 1_000, 4_000]));
                 let line = format!("call {theirs} add 1 --timeout {}", timeout.as_millis());
                 return (line, timeout, Change::Nothing);

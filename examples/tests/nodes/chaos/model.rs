@@ -1,6 +1,6 @@
 //! What callers may believe: which names are there for certain, which are not, and of which nobody can know.
 //!
-//! Each name has one caller, which asks one thing after the other. What it hears settles what it believes, unless
+//! Most names have one caller, which asks one thing after the other. What it hears settles what it believes, unless
 //! the outcome is unknown: then it believes nothing until all is quiet, and then what all nodes say.
 
 use std::collections::{BTreeMap, BTreeSet};
