@@ -204,6 +204,11 @@ impl Epoch {
         let last_ms = u64::MAX >> 20;
         Self(((self.0 >> 20) + 1).max(floor_ms).min(last_ms) << 20 | u64::from(life.tag()))
     }
+
+    /// Its milliseconds: about when it was made, by the clock of who made it, or ahead of that.
+    pub(crate) fn millis(self) -> u64 {
+        self.0 >> 20
+    }
 }
 
 impl TryFrom<u64> for Epoch {

@@ -49,7 +49,7 @@ pub use skep_core::error::{
     DrainError, GroupError, LookupError, NoQuorum, OwnerError, ReadyError, RegisterError, UnregisterError,
 };
 pub use skep_core::event::Event;
-pub use skep_core::supervisor::{Restart, RestartPolicy};
+pub use skep_core::supervisor::{PastIntensity, Restart, RestartPolicy};
 pub use start_error::StartError;
 pub use status::Ending;
 pub use worker::{

@@ -6,6 +6,7 @@ use skep_core::event::{
     TopologyChange,
 };
 use skep_core::id::NodeName;
+use skep_core::supervisor::PastIntensity;
 use tracing::{debug, error, info, trace, warn};
 
 /// One line for each event, on the target `skep`.
@@ -68,6 +69,13 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
         },
         Event::Moved { name, from, to, epoch } => {
             info!(target: "skep", %name, %from, %to, %epoch, "{name} moved from {from} to {to}");
+        }
+        Event::GaveUp { name, epoch, restarts, past } => {
+            let then = match past {
+                PastIntensity::GiveUp => "its name is freed",
+                PastIntensity::Move => "it goes on elsewhere",
+            };
+            error!(target: "skep", %name, %epoch, restarts, "{name} failed too often on {me}: {then}");
         }
         Event::MoveFailed { name, to, reason } => {
             warn!(target: "skep", %name, %to, %reason, "{name} stays on {me}: it could not be started on {to}");
@@ -171,6 +179,7 @@ fn reason(why: StopReason) -> &'static str {
         StopReason::Conflict => "conflict",
         StopReason::Draining => "draining",
         StopReason::QuorumLost => "quorum lost",
+        StopReason::Companion => "with a companion",
         StopReason::HandedOver => "handed over",
     }
 }

@@ -152,6 +152,38 @@ fn a_worker_that_asks_for_a_role_runs_where_it_is_offered_and_nowhere_else() {
 }
 
 #[test]
+fn workers_with_one_key_run_on_one_node_and_start_again_in_their_order() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b) = world.pair().await;
+        let mut homes = Vec::new();
+        for (rank, name) in (1..).zip(["reader", "parser", "writer"]) {
+            let asked =
+                a.register::<Echo>(name, Begin::Well, PATIENCE).placed_with("feed").rest_for_one(rank);
+            homes.push(asked.await.expect("it starts").node);
+        }
+        assert!(homes.iter().all(|node| *node == homes[0]), "{homes:?}");
+        let home = if homes[0] == *a.name() { &a } else { &b };
+        let mut events = home.events();
+        home.send("parser", End::Fail).expect("it runs");
+        let mut again = Vec::new();
+        while again.len() < 2 {
+            let restarted = event(&mut events, |event| match event {
+                Event::Started { name, why: StartReason::Restart, .. } => Some(name.as_str().to_owned()),
+                Event::Stopped { name, why: EndReason::Ordered(why, _), .. } => {
+                    assert_eq!((name.as_str(), why), ("writer", &Stopping::Companion));
+                    None
+                }
+                _ => None,
+            });
+            again.push(restarted.await);
+        }
+        assert_eq!(again, ["parser", "writer"], "and the reader runs on");
+        assert_eq!(home.workers().await.map(|workers| workers.len()), Ok(3));
+    });
+}
+
+#[test]
 fn a_singleton_runs_on_one_node_and_on_another_after_a_kill() {
     let world = World::new(3);
     world.runtime.run(async {

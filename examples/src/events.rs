@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use skep_core::event::{EndReason, Event, Evidence, Exit, StartReason, StopReason, Stopped};
+use skep_core::supervisor::PastIntensity;
 
 use crate::options::Format;
 
@@ -51,6 +52,13 @@ pub enum News {
         from: String,
         to: String,
         epoch: u64,
+    },
+    GaveUp {
+        name: String,
+        epoch: u64,
+        restarts: usize,
+        /// What becomes of the name: `freed` or `moved`.
+        name_is: &'static str,
     },
     QuorumLost {
         present: usize,
@@ -119,6 +127,15 @@ impl News {
                 to: to.to_string(),
                 epoch: epoch.0,
             },
+            Event::GaveUp { name, epoch, restarts, past } => Self::GaveUp {
+                name: name.to_string(),
+                epoch: epoch.0,
+                restarts,
+                name_is: match past {
+                    PastIntensity::GiveUp => "freed",
+                    PastIntensity::Move => "moved",
+                },
+            },
             Event::QuorumLost { lack } => Self::QuorumLost { present: lack.present, needed: lack.needed },
             Event::QuorumReached { present } => Self::QuorumReached { present },
             Event::LinkRefused { address, refusal } => {
@@ -146,6 +163,7 @@ fn ended(why: EndReason) -> (&'static str, Option<String>, Option<&'static str>)
                 StopReason::Conflict => "conflict",
                 StopReason::Draining => "draining",
                 StopReason::QuorumLost => "quorum_lost",
+                StopReason::Companion => "companion",
                 StopReason::HandedOver => "handed_over",
             };
             let how = match stopped {
@@ -179,6 +197,9 @@ impl fmt::Display for News {
             }
             Self::QuorumLost { present, needed } => {
                 write!(f, "no quorum: {present} of {needed} members are here, nothing runs")
+            }
+            Self::GaveUp { name, restarts, name_is, .. } => {
+                write!(f, "{name} failed once more after {restarts} restarts: it is {name_is}")
             }
             Self::QuorumReached { present } => write!(f, "quorum reached with {present} members"),
             Self::LinkRefused { addr, reason } => write!(f, "no link with {addr}: {reason}"),

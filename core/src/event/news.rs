@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::{Exit, SourceFailure, StopReason, Stopped};
 use crate::error::{DialFailure, NoQuorum, Refusal};
 use crate::id::{Address, Epoch, Group, Life, Name, NodeName, Reason, Source};
+use crate::supervisor::PastIntensity;
 
 /// News, for logs and subscribers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,6 +77,17 @@ pub enum Event {
         name: Name,
         /// By whom.
         node: NodeName,
+    },
+    /// A worker of this node was restarted too often.
+    GaveUp {
+        /// Which.
+        name: Name,
+        /// Its last start.
+        epoch: Epoch,
+        /// How many times, within the time that its policy gives.
+        restarts: usize,
+        /// What becomes of the name.
+        past: PastIntensity,
     },
     /// A worker is being started here.
     Starting {

@@ -207,4 +207,6 @@ pub enum StopReason {
     QuorumLost,
     /// It goes on elsewhere, with what it handed over.
     HandedOver,
+    /// A worker ended with which it belongs together: it starts again with it, or its name is freed with its.
+    Companion,
 }

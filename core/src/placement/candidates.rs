@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::event::WorkerSpec;
-use crate::id::{Life, Name, Role};
+use crate::id::{Life, Name, Role, Slot};
 use crate::machine::Machine;
 use crate::membership::Record;
 use crate::mutant::Mutant;
@@ -55,8 +55,16 @@ impl Machine {
         self.table.iter().filter(allowed).map(|record| (record.life, record.weight)).collect()
     }
 
+    /// By which slot a name is placed: by its own, or by that of the key that it shares.
+    pub(crate) fn slot_for(&self, name: &Name, spec: &WorkerSpec) -> Slot {
+        let place = spec.place();
+        let key = place.companions().map(|together| &together.key);
+        self.ring.slot_of(key.unwrap_or(name))
+    }
+
     /// Where a name should run: the strategy's choice among the members that may run it, if possible among those
-    /// that are not in `except`; nowhere below the quorum. This alone answers that question.
+    /// that are not in `except`, and not that which restarted it too often; nowhere below the quorum. This alone
+    /// answers that question.
     pub(crate) fn choose_host(
         &self,
         name: &Name,
@@ -64,11 +72,18 @@ impl Machine {
         except: &BTreeSet<Life>,
     ) -> Option<Life> {
         self.quorum().ok()?;
-        let slot = self.ring.slot_of(name);
-        let all = self.candidates(spec);
-        let fresh: Vec<(Life, u16)> =
-            all.iter().copied().filter(|(life, _)| !except.contains(life)).collect();
-        let candidates = if fresh.is_empty() { all } else { fresh };
+        let slot = self.slot_for(name, spec);
+        let left = self.registry.winner(name).and_then(|entry| entry.crashes()?.left);
+        let mut candidates = self.candidates(spec);
+        for shuns in [&|life: Life| Some(life) == left, &|life: Life| except.contains(&life)]
+            as [&dyn Fn(Life) -> bool; 2]
+        {
+            let fresh: Vec<(Life, u16)> =
+                candidates.iter().copied().filter(|&(life, _)| !shuns(life)).collect();
+            if !fresh.is_empty() {
+                candidates = fresh;
+            }
+        }
         self.strategy.host(&self.ring, slot, self.ring.owner(slot)?, &candidates)
     }
 }

@@ -6,9 +6,11 @@ mod ownership;
 mod place;
 mod quorum;
 mod strategy;
+mod together;
 
 pub use by_ring::ByRing;
 pub use candidates::Exclusion;
 pub use place::Place;
 pub use quorum::Quorum;
 pub use strategy::{Strategy, StrategyId};
+pub use together::{Bond, Together};

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::Exclusion;
 use crate::error::OwnerError;
 use crate::event::{Ownership, Status, WorkerSpec};
-use crate::id::{Kind, Life, Name, Slot};
+use crate::id::{Kind, Life, Name};
 use crate::machine::Machine;
 use crate::tracker::{Entry, State};
 
@@ -33,7 +33,7 @@ impl Machine {
                 Some(holder)
             }
             Some((entry, State::Live { spec, .. })) => {
-                words.push(self.who_may(slot, arbiter, spec));
+                words.push(self.who_may(name, spec));
                 words.extend(self.who_may_not(spec));
                 let wanted = self.choose_host(name, spec, &BTreeSet::new());
                 words.push(self.whereabouts(entry, wanted));
@@ -52,12 +52,20 @@ impl Machine {
         self.ring.members().collect()
     }
 
-    fn who_may(&self, slot: Slot, arbiter: Life, spec: &WorkerSpec) -> String {
-        let ranking = self.strategy.ranking(&self.ring, slot, arbiter, &self.candidates(spec));
+    fn who_may(&self, name: &Name, spec: &WorkerSpec) -> String {
+        let slot = self.slot_for(name, spec);
+        let owner = self.ring.owner(slot);
+        let candidates = self.candidates(spec);
+        let ranking = owner
+            .map(|owner| self.strategy.ranking(&self.ring, slot, owner, &candidates))
+            .unwrap_or_default();
+        let place = spec.place();
+        let with = place.companions().map(|together| format!("placed with {}, ", together.key));
+        let with = with.unwrap_or_default();
         if ranking.is_empty() {
-            "may run nowhere".to_string()
+            format!("{with}may run nowhere")
         } else {
-            format!("may run on, best first: {}", self.list(&ranking))
+            format!("{with}may run on, best first: {}", self.list(&ranking))
         }
     }
 

@@ -111,7 +111,8 @@ impl Machine {
             }
             (Wish::Register(WorkerSpec::Attached), None) => {
                 let (holder, claim) = (Some(client.from), client.id);
-                let state = State::Live { holder, claim, spec: WorkerSpec::Attached, side: self.side };
+                let state =
+                    State::Live { holder, claim, spec: WorkerSpec::Attached, side: self.side, crashes: None };
                 let entry = Entry {
                     dot: self.next_dot(),
                     name: name.clone(),
@@ -122,7 +123,8 @@ impl Machine {
                 self.grant(client, entry);
             }
             (Wish::Restore(spec), None) => {
-                let state = State::Live { holder: None, claim: client.id, spec, side: self.side };
+                let state =
+                    State::Live { holder: None, claim: client.id, spec, side: self.side, crashes: None };
                 let entry = Entry {
                     dot: self.next_dot(),
                     name: name.clone(),

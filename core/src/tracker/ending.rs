@@ -1,5 +1,6 @@
 //! What a host does when a worker ends, by itself or by an order, and what comes after.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::host::{Hosted, Phase, Then};
@@ -7,7 +8,7 @@ use crate::event::{EndReason, Event, Exit, Output, StartReason, StopReason, Stop
 use crate::id::{Epoch, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
-use crate::supervisor::Decision;
+use crate::supervisor::{Decision, History, PastIntensity, RestartPolicy};
 use crate::timer::Timer;
 use crate::wire::message::{Halt, StopOrder, StopReport};
 
@@ -71,24 +72,62 @@ impl Machine {
 
     fn recover(&mut self, name: &Name, exit: &Exit) {
         let jitter = self.random.next();
-        let now = self.now;
+        let (now, present) = (self.now, self.present_millis());
         let worker = self.host.workers.get_mut(name).expect("the caller found it");
         let kind = worker.spec.kind();
         let config = self.config.kinds.iter().find(|config| config.kind == kind);
         let policy = config.map(|config| config.restart).unwrap_or_default();
-        let decision = worker.history.on_exit(now, exit, &policy, jitter);
         let dot = worker.dot;
         worker.phase = Phase::Pausing;
         worker.recorded = true;
-        match decision {
-            Decision::Restart(pause) => self.timers.set(now + pause, Timer::Restart(name.clone())),
-            Decision::GiveUp => {
-                self.forget_worker(name);
-                let standing = dot.and_then(|dot| self.registry.entry(dot)).filter(|entry| entry.is_live());
-                if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
-                    self.write(removed);
-                }
+        let crashes = dot.and_then(|dot| self.registry.entry(dot)).and_then(|entry| entry.crashes());
+        if let Some(crashes) = crashes.filter(|_| worker.history.is_empty()) {
+            worker.history = History::behind(crashes, present, now, &policy);
+        }
+        match worker.history.on_exit(now, exit, &policy, jitter) {
+            Decision::Restart(pause) => {
+                self.timers.set(now + pause, Timer::Restart(name.clone()));
+                self.stop_companions(name, pause);
             }
+            Decision::Finish => self.free(name),
+            Decision::GiveUp => self.give_up(name, policy),
+        }
+    }
+
+    /// It was restarted too often.
+    fn give_up(&mut self, name: &Name, policy: RestartPolicy) {
+        let worker = &self.host.workers[name];
+        let (epoch, restarts, spec) = (worker.epoch, worker.history.len(), worker.spec.clone());
+        let standing =
+            worker.dot.and_then(|dot| self.registry.entry(dot)).filter(|entry| entry.is_live()).cloned();
+        let me = BTreeSet::from([self.me]);
+        let elsewhere = self.choose_host(name, &spec, &me).is_some_and(|life| life != self.me);
+        let past = policy.past;
+        match (past, standing) {
+            (PastIntensity::Move, Some(entry)) if elsewhere => {
+                self.event(Event::GaveUp { name: name.clone(), epoch, restarts, past });
+                let vacant = entry.after_crashes(self.next_epoch(), None, 0, Some(self.me));
+                self.forget_worker(name);
+                self.write(vacant);
+            }
+            (PastIntensity::Move, Some(_)) => {
+                self.timers.set(self.now + policy.backoff.max, Timer::Restart(name.clone()));
+            }
+            (PastIntensity::GiveUp, _) | (_, None) => {
+                self.event(Event::GaveUp { name: name.clone(), epoch, restarts, past });
+                self.free_companions(name);
+                self.free(name);
+            }
+        }
+    }
+
+    /// Nothing of it runs, and nothing is to run: its name becomes free.
+    pub(crate) fn free(&mut self, name: &Name) {
+        let dot = self.host.workers.get(name).and_then(|worker| worker.dot);
+        self.forget_worker(name);
+        let standing = dot.and_then(|dot| self.registry.entry(dot)).filter(|entry| entry.is_live());
+        if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
+            self.write(removed);
         }
     }
 
@@ -97,7 +136,11 @@ impl Machine {
             return;
         };
         match worker.phase {
-            Phase::Pausing => self.restart_here(name),
+            Phase::Pausing => {
+                if !self.waits_for_companions(name) {
+                    self.restart_here(name);
+                }
+            }
             Phase::Halted { until, .. } if until <= self.now => self.restart_here(name),
             Phase::Halted { .. } // this is the timer of an earlier halt
             | Phase::Starting
@@ -208,7 +251,7 @@ impl Machine {
     }
 
     /// Orders a stop of what is starting or running here.
-    pub(super) fn stop_here(&mut self, name: &Name, why: StopReason, then: Then) {
+    pub(crate) fn stop_here(&mut self, name: &Name, why: StopReason, then: Then) {
         self.drop_move(name);
         self.surrenders.remove(name);
         let grace = self.config.stop_grace;
@@ -252,6 +295,13 @@ impl Machine {
                 self.on_start_order(from, order); // in the name of who gave it: by now it may be refused
             }
             Then::Restart => self.recover(name, &Exit::Failed(Reason::new("its restart took too long"))),
+            Then::StartAt(at) => {
+                let worker = self.host.workers.get_mut(name).expect("the caller found it");
+                worker.phase = Phase::Pausing;
+                worker.recorded = true;
+                self.timers.set(at.max(self.now), Timer::Restart(name.clone()));
+            }
+            Then::Free => self.free(name),
             Then::Forget => self.forget_worker(name),
         }
         self.look.insert(name.clone());

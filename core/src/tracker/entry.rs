@@ -1,5 +1,6 @@
 //! A record of the registry: one registration's latest state.
 
+use alloc::boxed::Box;
 use core::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use crate::event::{Placement, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Kind, Life, Name};
 use crate::membership::Side;
 use crate::placement::Place;
+use crate::supervisor::Crashes;
 
 /// One registration as of one epoch.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub(crate) enum State {
         spec: WorkerSpec,
         /// Where it was registered; restarts and moves keep it.
         side: Side,
+        /// Its recent restarts, if there were any; moves keep them.
+        crashes: Option<Box<Crashes>>,
     },
     /// It was removed; nothing that is said of it later counts.
     Removed,
@@ -96,7 +100,7 @@ impl Entry {
             State::Live { spec, .. } => spec.size(),
             State::Removed => 0,
         };
-        52 + self.name.as_str().len() + spec
+        53 + self.name.as_str().len() + spec + self.crashes().map_or(0, |_| 20)
     }
 
     /// The same registration, later.
@@ -106,6 +110,30 @@ impl Entry {
             *current = holder;
         }
         later
+    }
+
+    /// The same registration after a restart, or without a holder after too many.
+    pub(crate) fn after_crashes(
+        &self,
+        epoch: Epoch,
+        holder: Option<Life>,
+        count: u32,
+        left: Option<Life>,
+    ) -> Self {
+        let mut later = self.later(epoch, holder);
+        if let State::Live { crashes, .. } = &mut later.state {
+            let left = left.or(crashes.as_ref().and_then(|crashes| crashes.left));
+            *crashes = Some(Box::new(Crashes { count, last: epoch, left }));
+        }
+        later
+    }
+
+    /// Its recent restarts.
+    pub(crate) fn crashes(&self) -> Option<&Crashes> {
+        match &self.state {
+            State::Live { crashes, .. } => crashes.as_deref(),
+            State::Removed => None,
+        }
     }
 
     /// Its end.

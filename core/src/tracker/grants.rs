@@ -217,6 +217,7 @@ impl Machine {
                     claim: starting.claim,
                     spec: starting.spec.clone(),
                     side: self.side,
+                    crashes: None,
                 };
                 Some(Entry {
                     dot: self.next_dot(),

@@ -12,7 +12,7 @@ use crate::wire::message::StartOrder;
 /// All of them, attached ones excepted: those are known by their record alone.
 #[derive(Debug, Default)]
 pub(crate) struct Host {
-    pub(super) workers: BTreeMap<Name, Hosted>,
+    pub(crate) workers: BTreeMap<Name, Hosted>,
     /// The attached ones whose record says that they run here, with its epoch.
     pub(super) attached: BTreeMap<Name, Epoch>,
     /// Starts that ended, by name: an order for one of them is an echo.
@@ -101,6 +101,10 @@ pub(crate) enum Then {
     Start { from: Life, order: StartOrder },
     /// It was a restart that took too long: it is tried again, or given up.
     Restart,
+    /// It is started again at this time, as others were with which it belongs together.
+    StartAt(Instant),
+    /// Its name is freed, as that of another was with which it belongs together.
+    Free,
     /// Nothing.
     Forget,
 }

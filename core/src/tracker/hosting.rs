@@ -219,7 +219,8 @@ impl Machine {
             .filter(|entry| entry.is_live() && entry.holder() == Some(self.me) && entry.epoch < epoch)
         {
             Some(entry) => {
-                let entry = entry.later(epoch, Some(self.me));
+                let count = u32::try_from(worker.history.len()).unwrap_or(u32::MAX);
+                let entry = entry.after_crashes(epoch, Some(self.me), count, None);
                 self.write(entry);
             }
             None => self.stop_here(name, StopReason::Superseded, Then::Forget),

@@ -37,7 +37,7 @@ pub(crate) use enrolment::Presence;
 pub(crate) use entry::{Entry, State};
 pub(crate) use groups::{GroupWish, Groups};
 pub(crate) use handoff::Moves;
-pub(crate) use host::Host;
+pub(crate) use host::{Host, Hosted, Phase, Then};
 pub(crate) use item::Item;
 pub(crate) use quorum::Standing;
 pub(crate) use reconcile::Told;

@@ -26,11 +26,20 @@ impl Machine {
     /// The next epoch: above all that this node has seen, and above the time that passed since the floor. A start
     /// that died with its node unseen is in nobody's causal past; by the clock it is below all the same.
     pub(crate) fn next_epoch(&mut self) -> Epoch {
-        let elapsed = u64::try_from(self.now.since(self.born).as_millis()).unwrap_or(u64::MAX);
-        let floor = self.config.epoch_floor_ms.saturating_add(elapsed);
-        let epoch = self.registry.newest().next(floor, self.me);
+        let epoch = self.registry.newest().next(self.epoch_floor(), self.me);
         self.registry.witness(epoch);
         epoch
+    }
+
+    /// The time of day, in milliseconds, as far as this life can tell.
+    fn epoch_floor(&self) -> u64 {
+        let elapsed = u64::try_from(self.now.since(self.born).as_millis()).unwrap_or(u64::MAX);
+        self.config.epoch_floor_ms.saturating_add(elapsed)
+    }
+
+    /// The milliseconds of an epoch that would be made now.
+    pub(crate) fn present_millis(&self) -> u64 {
+        self.registry.newest().millis().max(self.epoch_floor())
     }
 
     /// The dot of a registration that is written next.

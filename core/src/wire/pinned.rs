@@ -1,5 +1,6 @@
 //! Each message by its bytes: what is released once is never changed, and what is no message is refused.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
@@ -13,7 +14,8 @@ use crate::id::{
     Address, ClaimId, Dot, Epoch, Group, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role,
 };
 use crate::membership::{Announced, Ended, Health, Record, Side};
-use crate::placement::Place;
+use crate::placement::{Bond, Place, Together};
+use crate::supervisor::Crashes;
 use crate::tracker::{Enrolment, Entry, Item, Presence, State};
 
 fn name() -> Name {
@@ -23,6 +25,7 @@ fn name() -> Name {
 fn spec() -> WorkerSpec {
     let args = Payload::new([1, 2]).expect("small");
     let place = Place::with([Role::new("r").expect("a good role")]).expect("one role");
+    let place = place.together(Together { key: name(), bond: Bond::RestForOne, rank: 3 });
     WorkerSpec::Managed { kind: Kind::new("k").expect("a good kind"), args, place }
 }
 
@@ -64,7 +67,13 @@ fn enrolment(presence: Presence) -> Item {
 }
 
 fn live() -> Entry {
-    entry(State::Live { holder: Some(Life(300)), claim: claim(), spec: spec(), side: Side::Major })
+    entry(State::Live {
+        holder: Some(Life(300)),
+        claim: claim(),
+        spec: spec(),
+        side: Side::Major,
+        crashes: Some(Box::new(Crashes { count: 2, last: Epoch(9), left: Some(Life(300)) })),
+    })
 }
 
 fn registration() -> Registration {
@@ -144,11 +153,8 @@ fn messages() -> Vec<(Message, &'static str)> {
         (Pull { origin: Life(300), from: 4 }.into(), "0021 ac0204"),
         (
             delta.into(),
-            "0022 ac0201090a0104\
-             0700ac0207016e050001ac02ac020200016b0201020101720101\
-             0800ac0207016e050101\
-             0901ac02070167060001\
-             0a01ac02070167060101",
+            "0022 ac0201090a01040700ac0207016e050001ac02ac020200016b02010201017201016e0203010102090\
+             1ac02010800ac0207016e0501010901ac020701670600010a01ac02070167060101",
         ),
         (Acked { position: 9 }.into(), "0023 09"),
         (Barrier { generation: 4, ring_hash: 5 }.into(), "0030 0405"),
@@ -159,16 +165,16 @@ fn messages() -> Vec<(Message, &'static str)> {
                 starts: List(vec![report(Progress::Running)]),
             }
             .into(),
-            "0031 0401ac020901016e01ac0207ac020200016b0201020101720501",
+            "0031 0401ac020901016e01ac0207ac020200016b02010201017201016e02030501",
         ),
-        (wish(Wish::Register(spec())), "0040 ac0202016e0000016b0201020101728827"),
+        (wish(Wish::Register(spec())), "0040 ac0202016e0000016b02010201017201016e02038827"),
         (wish(Wish::Register(WorkerSpec::Attached)), "0040 ac0202016e00018827"),
         (wish(Wish::Unregister), "0040 ac0202016e018827"),
-        (wish(Wish::Restore(spec())), "0040 ac0202016e0300016b0201020101728827"),
+        (wish(Wish::Restore(spec())), "0040 ac0202016e0300016b02010201017201016e02038827"),
         (wish(Wish::Locate), "0040 ac0202016e028827"),
         (
             reply(Verdict::Registered { origin: Life(300), seq: 7, entry: live() }),
-            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b0201020101720101",
+            "0041 ac020200ac0207ac0207016e050001ac02ac020200016b02010201017201016e02030101020901ac0201",
         ),
         (reply(Verdict::Taken(registration())), "0041 ac0202010161ac0205016b00"),
         (reply(Verdict::UnknownKind), "0041 ac020202"),
@@ -187,25 +193,25 @@ fn messages() -> Vec<(Message, &'static str)> {
         (reply(Verdict::NoQuorum(NoQuorum { present: 1, needed: 2 })), "0041 ac02020c0102"),
         (
             StartOrder { name: name(), dot: None, claim: claim(), spec: spec(), epoch: Epoch(5) }.into(),
-            "0042 016e00ac020200016b02010201017205",
+            "0042 016e00ac020200016b02010201017201016e020305",
         ),
-        (report(Progress::Starting).into(), "0043 016e01ac0207ac020200016b0201020101720500"),
+        (report(Progress::Starting).into(), "0043 016e01ac0207ac020200016b02010201017201016e02030500"),
         (
             report(Progress::Failed(Reason::new("why"))).into(),
-            "0043 016e01ac0207ac020200016b020102010172050203776879",
+            "0043 016e01ac0207ac020200016b02010201017201016e0203050203776879",
         ),
         (
             report(Progress::Refused { newest: Epoch(6) }).into(),
-            "0043 016e01ac0207ac020200016b020102010172050306",
+            "0043 016e01ac0207ac020200016b02010201017201016e0203050306",
         ),
-        (report(Progress::Ready).into(), "0043 016e01ac0207ac020200016b0201020101720504"),
+        (report(Progress::Ready).into(), "0043 016e01ac0207ac020200016b02010201017201016e02030504"),
         (stop(Halt::Unregistered), "0044 016e01ac02070500"),
         (stop(Halt::Cancelled), "0044 016e01ac02070501"),
         (stop(Halt::Superseded), "0044 016e01ac02070502"),
         (StopReport { name: name(), epoch: Epoch(5), moved: None }.into(), "0045 016e0500"),
         (StopReport { name: name(), epoch: Epoch(5), moved: Some(Life(2)) }.into(), "0045 016e050102"),
-        (offer(None), "0046 016eac0207ac020200016b020102010172050600"),
-        (offer(Some(300)), "0046 016eac0207ac020200016b020102010172050601ac02"),
+        (offer(None), "0046 016eac0207ac020200016b02010201017201016e0203050600"),
+        (offer(Some(300)), "0046 016eac0207ac020200016b02010201017201016e0203050601ac02"),
         (readiness(Readiness::Accepted), "0047 016e0600"),
         (readiness(Readiness::Prepared), "0047 016e0601"),
         (readiness(Readiness::Failed(Reason::new("why"))), "0047 016e060203776879"),

@@ -122,6 +122,10 @@ pub mod kind {
     /// Only some nodes have it.
     pub const RARE: &str = "rare";
 
+    /// Is restarted three times, and that was it. In scenarios only.
+    pub const LIMITED: &str = "limited";
+    /// Is restarted three times, and then elsewhere. In scenarios only.
+    pub const WANDERING: &str = "wandering";
     /// Stays where it runs as long as its node does.
     pub const STAYING: &str = "staying";
 

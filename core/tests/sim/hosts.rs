@@ -5,7 +5,7 @@ use std::time::Duration;
 use skep_core::config::{Backoff, KindConfig};
 use skep_core::event::{Exit, Stopped};
 use skep_core::id::{Epoch, Kind, Life, Name, Reason};
-use skep_core::supervisor::{Restart, RestartPolicy};
+use skep_core::supervisor::{PastIntensity, Restart, RestartPolicy};
 use skep_core::{Input, Instant};
 
 use crate::faults::kind;
@@ -72,7 +72,12 @@ impl Worker {
 pub fn kind_config(kind: &Kind) -> KindConfig {
     let restart = if kind.as_str() == kind::TEMPORARY { Restart::Temporary } else { Restart::Permanent };
     let backoff = Backoff { min: Duration::from_millis(5), max: Duration::from_millis(500) };
-    let policy = RestartPolicy { restart, backoff, intensity: 10_000, ..RestartPolicy::default() };
+    let (intensity, past) = match kind.as_str() {
+        kind::LIMITED => (3, PastIntensity::GiveUp),
+        kind::WANDERING => (3, PastIntensity::Move),
+        _ => (10_000, PastIntensity::GiveUp),
+    };
+    let policy = RestartPolicy { restart, backoff, intensity, past, ..RestartPolicy::default() };
     KindConfig { kind: kind.clone(), restart: policy }
 }
 

@@ -46,6 +46,7 @@ impl World {
             counted_down: Vec::new(),
             refusals: Vec::new(),
             suspected: Vec::new(),
+            gave_up: Vec::new(),
             bytes_sent: 0,
             crash_after: None,
             machine,

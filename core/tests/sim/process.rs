@@ -7,6 +7,7 @@ use std::time::Duration;
 use skep_core::error::{Refusal, RetireReason};
 use skep_core::event::Placement;
 use skep_core::id::{Address, CallId, Epoch, Group, Life, LinkId, Name, NodeName};
+use skep_core::supervisor::PastIntensity;
 use skep_core::wire::Hello;
 use skep_core::{Event, Input, Instant, Machine, Output};
 
@@ -51,6 +52,8 @@ pub struct Process {
     pub refusals: Vec<(Address, Refusal)>,
     /// Members that it suspected, in order.
     pub suspected: Vec<(Instant, Life)>,
+    /// Workers that it restarted too often, in order.
+    pub gave_up: Vec<(Name, PastIntensity)>,
     pub bytes_sent: u64,
     /// It will crash after so many more outputs.
     pub crash_after: Option<(usize, Told)>,
@@ -313,6 +316,7 @@ impl World {
             Event::LinkRefused { address, refusal } => {
                 self[process].refusals.push((address.clone(), refusal.clone()));
             }
+            Event::GaveUp { name, past, .. } => self[process].gave_up.push((name.clone(), *past)),
             Event::MemberSuspect { life, .. } => {
                 let now = self.now;
                 self[process].suspected.push((now, *life));

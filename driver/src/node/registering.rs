@@ -12,7 +12,7 @@ use futures::channel::oneshot;
 use skep_core::error::{RegisterError, UnregisterError};
 use skep_core::event::{Registration, Reply, Request, WorkerSpec};
 use skep_core::id::{Kind, Name, Payload, Role};
-use skep_core::placement::Place;
+use skep_core::placement::{Bond, Place, Together};
 
 use super::Node;
 use crate::mail::{Guest, Mail};
@@ -56,6 +56,7 @@ struct Wanted {
     kind: Kind,
     args: Payload,
     roles: Vec<Role>,
+    together: Option<Together>,
 }
 
 impl Node {
@@ -168,6 +169,49 @@ impl<T> Registering<T> {
     }
 }
 
+impl<T> Registering<T> {
+    /// On the node where all names with this key run, now and whenever they move, as long as they ask for the same
+    /// roles, and for kinds that the same nodes have.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use skep::{Failure, Node, Worker};
+    /// # const T: Duration = Duration::from_secs(5);
+    /// # async fn example<Reader: Worker<Args = ()>, Parser: Worker<Args = ()>>(node: &Node) -> Result<(), Failure> {
+    /// node.register::<Reader>("feed-7/reader", (), T).placed_with("feed-7").rest_for_one(1).await?;
+    /// node.register::<Parser>("feed-7/parser", (), T).placed_with("feed-7").rest_for_one(2).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn placed_with(mut self, key: impl AsRef<str>) -> Self {
+        if let Step::Wanted(Ok(wanted)) = &mut self.step {
+            match Name::new(key) {
+                Ok(key) => wanted.together = Some(Together { key, bond: Bond::OneForOne, rank: 0 }),
+                Err(fault) => self.step = Step::Wanted(Err(RegisterError::BadName(fault))),
+            }
+        }
+        self
+    }
+
+    /// When this worker ends by itself and is restarted, so are all others with its key that run, in the order of
+    /// their ranks; past its restart intensity their names are freed with its own. Without a key it says nothing.
+    pub fn one_for_all(self, rank: u16) -> Self {
+        self.bound(Bond::OneForAll, rank)
+    }
+
+    /// As [`Registering::one_for_all`], but only of those with a higher rank.
+    pub fn rest_for_one(self, rank: u16) -> Self {
+        self.bound(Bond::RestForOne, rank)
+    }
+
+    fn bound(mut self, bond: Bond, rank: u16) -> Self {
+        if let Step::Wanted(Ok(Wanted { together: Some(together), .. })) = &mut self.step {
+            (together.bond, together.rank) = (bond, rank);
+        }
+        self
+    }
+}
+
 impl<T> Future for Registering<T> {
     type Output = Result<T, RegisterError>;
 
@@ -198,8 +242,11 @@ impl<T> fmt::Debug for Registering<T> {
 
 impl Wanted {
     fn request(self) -> Result<Request, RegisterError> {
-        let Self { name, kind, args, roles } = self;
-        let place = Place::with(roles).map_err(RegisterError::BadPlace)?;
+        let Self { name, kind, args, roles, together } = self;
+        let mut place = Place::with(roles).map_err(RegisterError::BadPlace)?;
+        if let Some(together) = together {
+            place = place.together(together);
+        }
         Ok(Request::Register { name, worker: WorkerSpec::Managed { kind, args, place } })
     }
 }
@@ -211,6 +258,7 @@ fn wanted(name: impl AsRef<str>, kind: &str, args: Result<Payload, RegisterError
             kind: Kind::new(kind).map_err(|_| RegisterError::UnknownKind)?,
             args: args?,
             roles: Vec::new(),
+            together: None,
         })
     };
     Step::Wanted(wanted())

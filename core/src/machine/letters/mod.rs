@@ -198,7 +198,8 @@ fn managed() -> WorkerSpec {
 
 fn entry(dot: Dot, name: &Name, epoch: u64, holder: Life) -> Entry {
     let claim = ClaimId { life: B, seq: 77 };
-    let state = State::Live { holder: Some(holder), claim, spec: managed(), side: Side::Major };
+    let state =
+        State::Live { holder: Some(holder), claim, spec: managed(), side: Side::Major, crashes: None };
     Entry { dot, name: name.clone(), epoch: Epoch(epoch << 20), state, handed_on: 0 }
 }
 
