@@ -40,7 +40,7 @@ pub use events::{Events, News};
 pub use lookup::Located;
 pub use mail::Running;
 pub use memory::{MemoryDialer, MemoryListener, MemoryNetwork, MemoryTransport};
-pub use node::{Found, Member, Node, NodeEnded, Registered, Registering};
+pub use node::{CallOrStartError, Found, Member, Node, NodeEnded, Registered, Registering};
 pub use runtime::Runtime;
 #[cfg(feature = "sim")]
 pub use sim::SimRuntime;
@@ -53,7 +53,7 @@ pub use skep_core::supervisor::{PastIntensity, Restart, RestartPolicy};
 pub use start_error::StartError;
 pub use status::Ending;
 pub use worker::{
-    Attached, Call, Context, Failure, Handle, Handoff, Message, MessageId, MessageSet, Messages, OneOf0,
-    OneOf1, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9, OneOf10, OneOf11, OneOf12, Ref,
-    ReplyTo, Singleton, State, StateError, Stopping, Timer, Worker,
+    ArgsError, Attached, Call, Context, Failure, Handle, Handoff, Message, MessageId, MessageSet, Messages,
+    OldArgs, OneOf0, OneOf1, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9, OneOf10,
+    OneOf11, OneOf12, Ref, ReplyTo, Singleton, State, StateError, Stopping, Timer, Worker, encode_args,
 };

@@ -3,12 +3,18 @@
 
 mod support;
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{join, join_all};
-use skep::core::event::{EndReason, Event, Exit};
-use skep::{CallError, Handled, Ref, RestartPolicy, Runtime, SendError};
+use serde::{Deserialize, Serialize};
+use skep::core::event::{EndReason, Exit};
+use skep::{
+    CallError, CallOrStartError, Context, Event, Failure, Handle, Handled, Message, Ref, RegisterError,
+    RestartPolicy, Runtime, SendError, Worker,
+};
 use support::{Begin, Echo, End, Large, MILLI, PATIENCE, Say, Wait, World, event, name_owned_by};
 
 #[test]
@@ -201,5 +207,139 @@ fn a_dropped_call_leaves_nothing_behind() {
         }
         world.sleep(Duration::from_secs(2)).await;
         assert_eq!(a.call("n", Wait(0), PATIENCE).await, Ok(()));
+    });
+}
+
+#[test]
+fn a_dropped_call_may_be_handled_all_the_same() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let mut events = a.events();
+        a.register::<Echo>("n", Begin::Well, PATIENCE).await.expect("it starts");
+        assert!(a.call("n", End::Exit, PATIENCE).now_or_never().is_none());
+        event(&mut events, |event| matches!(event, Event::Stopped { .. }).then_some(())).await;
+    });
+}
+
+#[test]
+fn an_idempotent_call_is_sent_again_to_the_next_holder() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b) = world.pair().await;
+        let name = name_owned_by(&a).await;
+        a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
+        world.until("b knows", async || b.whereis(&name).is_some()).await;
+        let kill = async {
+            world.sleep(MILLI * 10).await;
+            world.network.kill(a.address());
+        };
+        let worker = Ref::<Echo>::new(&name).expect("a good name");
+        let (waited, ()) = join(worker.call_idempotent(&b, Wait(100), PATIENCE), kill).await;
+        assert_eq!(waited, Ok(()));
+    });
+}
+
+#[test]
+fn an_idempotent_call_that_ends_its_worker_is_given_up_after_five_times() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        let mut events = a.events();
+        a.register::<Echo>("n", Begin::Well, PATIENCE).await.expect("it starts");
+        let failed = Err(CallError::WorkerFailed { handled: Handled::Maybe });
+        assert_eq!(a.call_idempotent("n", End::Panic, PATIENCE).await, failed);
+        a.call("n", End::Exit, PATIENCE).await.expect("it has started again");
+        let crashes = Cell::new(0);
+        event(&mut events, |event| match event {
+            Event::Stopped { why: EndReason::Exited(Exit::Finished), .. } => Some(()),
+            Event::Stopped { .. } => {
+                crashes.set(crashes.get() + 1);
+                None
+            }
+            _ => None,
+        })
+        .await;
+        assert_eq!(crashes.get(), 5);
+        a.register::<Echo>("m", Begin::Well, PATIENCE).await.expect("it starts");
+        let failed = a.call_idempotent("m", End::Panic, MILLI * 20).await;
+        let doubt = CallError::WorkerFailed { handled: Handled::Maybe };
+        assert_eq!(failed, Err(doubt), "that the last one was not handled says nothing of the first");
+    });
+}
+
+#[test]
+fn a_call_starts_its_worker_once_if_it_is_not_there() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b) = world.pair().await;
+        for name in [name_owned_by(&a).await, name_owned_by(&b).await] {
+            let session = Ref::<Echo>::new(&name).expect("a good name");
+            let calls = (0..20).map(|n| {
+                let (session, node) = (session.clone(), if n % 2 == 0 { &a } else { &b });
+                async move { session.call_or_start(node, Begin::Well, Say(n.to_string()), PATIENCE).await }
+            });
+            let said = join_all(calls).await;
+            let holder = a.registration(&name).expect("it runs");
+            for (n, said) in said.into_iter().enumerate() {
+                assert_eq!(said, Ok(format!("{} says {n}", holder.node)));
+            }
+            assert!(a.call(&name, End::Panic, PATIENCE).await.is_err());
+            let again = session.call_or_start(&b, Begin::Panicking, Say("again".into()), PATIENCE).await;
+            assert_eq!(again, Ok(format!("{} says again", holder.node)), "its arguments are the first ones");
+        }
+        let failing = Ref::<Echo>::new("failing").expect("a good name");
+        let failed = failing.call_or_start(&a, Begin::Panicking, Say("never".into()), PATIENCE).await;
+        assert!(
+            matches!(failed, Err(CallOrStartError::Start(RegisterError::StartFailed { .. }))),
+            "{failed:?}"
+        );
+    });
+}
+
+/// Calls who is introduced to it.
+struct Friend;
+
+#[derive(Serialize, Deserialize)]
+struct Meet(Ref<Echo>);
+
+impl Message for Meet {
+    const NAME: &'static str = "test.meet";
+    type Reply = (Ref<Echo>, String);
+}
+
+impl Worker for Friend {
+    const KIND: &'static str = "friend";
+    type Args = ();
+    type Messages = (Meet,);
+
+    async fn start((): (), _: &mut Context<Self>) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+}
+
+impl Handle<Meet> for Friend {
+    async fn handle(&mut self, Meet(who): Meet, context: &mut Context<Self>) -> (Ref<Echo>, String) {
+        let said = who.call(context, Say("hello".into()), PATIENCE).await.expect("it runs");
+        (who, said)
+    }
+}
+
+#[test]
+fn a_ref_travels_in_messages() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let start = |name| world.builder(name).worker::<Echo>().worker::<Friend>().start();
+        let (a, b) = join(start("a"), start("b")).await;
+        let (a, b) = (a.expect("the node starts"), b.expect("the node starts"));
+        world.until("both are up", async || a.ready(2, MILLI, PATIENCE).await.is_ok()).await;
+        let (here, there) = (name_owned_by(&a).await, name_owned_by(&b).await);
+        a.register::<Echo>(&here, Begin::Well, PATIENCE).await.expect("it starts");
+        a.register::<Friend>(&there, (), PATIENCE).await.expect("it starts");
+        let echo = Ref::<Echo>::new(&here).expect("a good name");
+        let met = a.call(&there, Meet(echo.clone()), PATIENCE).await;
+        assert_eq!(met, Ok((echo.clone(), "a says hello".to_owned())));
+        assert_eq!(HashSet::from([echo.clone(), echo.clone()]).len(), 1);
+        assert_eq!(format!("{echo:?}"), format!("Ref({:?})", echo.name()));
     });
 }

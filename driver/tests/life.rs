@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join;
 use skep::core::Instant;
 use skep::core::event::{Event, Evidence, Observation, Status};
@@ -116,6 +117,26 @@ fn mistakes_are_told_at_start_in_the_order_in_which_they_were_made() {
         let second = world.builder("a").start().await;
         assert_eq!(second.map(|_| ()), Err(StartError::Bind(BindError::InUse("a".into()))));
         drop(first);
+    });
+}
+
+#[test]
+fn a_dropped_registration_is_not_begun_or_shows_in_the_next_look_up() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let a = world.start("a").await;
+        drop(a.register::<Echo>("never", Begin::Well, PATIENCE));
+        assert!(a.register::<Echo>("late", Begin::Well, PATIENCE).now_or_never().is_none());
+        let late = a.whereis_consistent("late", PATIENCE).await.expect("it was asked for, and so it starts");
+        assert_eq!(late.node, *a.name());
+        world.sleep(PATIENCE).await;
+        assert!(a.whereis("never").is_none(), "nobody asked for it");
+        assert!(a.attach::<()>("guest", PATIENCE).now_or_never().is_none());
+        world
+            .until("a guest that did not wait has no name", async || {
+                a.register::<Echo>("guest", Begin::Well, PATIENCE).await.is_ok()
+            })
+            .await;
     });
 }
 

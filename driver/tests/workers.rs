@@ -78,7 +78,7 @@ fn a_start_that_panics_or_does_not_decode_is_told_to_the_caller() {
         let panicked = a.register::<Echo>("n", Begin::Panicking, PATIENCE).await;
         let reason = Reason::new("panicked: this panic is part of a test");
         assert_eq!(panicked, Err(RegisterError::StartFailed { reason }));
-        let garbage = Payload::new([99]).expect("it is short");
+        let garbage = Payload::new([0, 99]).expect("it is short");
         let undecoded = a.register_raw("n", "echo", garbage, PATIENCE).await;
         let reason = Reason::new("its arguments do not decode as those of its kind");
         assert_eq!(undecoded, Err(RegisterError::StartFailed { reason }));

@@ -40,6 +40,8 @@ enum Setback<M> {
     Over(CallError),
     /// It may be tried again, with the message that nobody took.
     Again(Again, M),
+    /// Nothing is registered under the name.
+    Free(M),
 }
 
 impl<M> From<CallError> for Setback<M> {
@@ -62,20 +64,31 @@ impl Router {
     pub(crate) async fn call<M: Message>(
         &self,
         name: &str,
-        mut message: M,
+        message: M,
         waiting: &Waiting,
     ) -> Result<M::Reply, CallError> {
+        self.call_registered(name, message, waiting).await.unwrap_or(Err(CallError::NotFound))
+    }
+
+    /// As [`Router::call`]. `Err` with the message if nothing is registered under the name.
+    pub(crate) async fn call_registered<M: Message>(
+        &self,
+        name: &str,
+        mut message: M,
+        waiting: &Waiting,
+    ) -> Result<Result<M::Reply, CallError>, M> {
         let Some(ticket) = self.pending.open(self.platform.now(), waiting.until) else {
-            return Err(CallError::Overloaded);
+            return Ok(Err(CallError::Overloaded));
         };
         let mut watch = None;
         let mut pause = FIRST_PAUSE;
         loop {
             let again;
             (again, message) = match self.attempt(name, message, &ticket, waiting).await {
-                Ok(reply) => return Ok(reply),
-                Err(Setback::Over(error)) => return Err(error),
+                Ok(reply) => return Ok(Ok(reply)),
+                Err(Setback::Over(error)) => return Ok(Err(error)),
                 Err(Setback::Again(again, message)) => (again, message),
+                Err(Setback::Free(message)) => return Err(message),
             };
             let Some(watch) = &watch else {
                 watch = Some(self.lookup.watch(name));
@@ -87,10 +100,10 @@ impl Router {
             };
             let waited = wait(&ticket, watch, paused).await;
             if waited == Waited::Expired || self.platform.now() >= waiting.until {
-                return Err(match again {
+                return Ok(Err(match again {
                     Again::Refused(Undelivered::Overloaded) => CallError::Overloaded,
                     Again::Refused(_) | Again::NoWay => CallError::Timeout { handled: Handled::No },
-                });
+                }));
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -111,7 +124,7 @@ impl Router {
         // A mailbox here takes the message itself.
         let ours = match route {
             Route::Free if self.has_ended() => return Err(CallError::Ended.into()),
-            Route::Free => return Err(CallError::NotFound.into()),
+            Route::Free => return Err(Setback::Free(message)),
             Route::Between => return Err(Setback::Again(Again::NoWay, message)),
             Route::Here(resident) => {
                 let path = ReplyPath::here(self.pending.clone(), ticket.key(), waiting.clone());

@@ -5,7 +5,9 @@ mod grouping;
 mod looking;
 mod registering;
 mod registering_many;
+mod repeating;
 mod shared;
+mod starting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ pub use grouping::Member;
 pub use looking::Registered;
 pub use registering::{Found, Registering};
 pub(crate) use shared::Shared;
+pub use starting::CallOrStartError;
 
 use shared::Hold;
 

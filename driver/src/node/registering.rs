@@ -16,7 +16,7 @@ use skep_core::placement::{Bond, Place, Together};
 
 use super::Node;
 use crate::mail::{Guest, Mail};
-use crate::worker::{Attached, Cancellation, Mailbox, MessageSet, Worker};
+use crate::worker::{Attached, Cancellation, Mailbox, MessageSet, Worker, encode_args};
 
 /// The answer to [`Node::whereis_or_register`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,7 +76,7 @@ impl Node {
         Registering { node: self.clone(), timeout, step, answer: |answer| answer }
     }
 
-    /// As [`Node::register`], for a kind that is known by its name only, with encoded arguments.
+    /// As [`Node::register`], for a kind that is known by its name only, with arguments as [`encode_args`] makes them.
     ///
     /// # Errors
     /// As [`Node::register`].
@@ -92,7 +92,8 @@ impl Node {
     }
 
     /// Where the name runs; it is registered first if nobody has it. The name's arbiter decides, so that only one
-    /// of many that ask at once starts it.
+    /// of many that ask at once starts it. [`Ref::call_or_start`](crate::Ref::call_or_start) asks only when nobody is
+    /// known to have the name.
     ///
     /// # Errors
     /// As [`Node::register`], but for [`RegisterError::AlreadyRegistered`].
@@ -106,7 +107,8 @@ impl Node {
         Registering { node: self.clone(), timeout, step, answer: found }
     }
 
-    /// As [`Node::whereis_or_register`], for a kind that is known by its name only, with encoded arguments.
+    /// As [`Node::whereis_or_register`], for a kind that is known by its name only, with arguments as [`encode_args`]
+    /// makes them.
     ///
     /// # Errors
     /// As [`Node::whereis_or_register`].
@@ -275,6 +277,5 @@ fn found(answer: Result<Registration, RegisterError>) -> Result<Found, RegisterE
 }
 
 pub(super) fn encode<W: Worker>(args: &W::Args) -> Result<Payload, RegisterError> {
-    // Arguments whose `Serialize` fails are no arguments; what the start is given then does not decode either.
-    Payload::new(postcard::to_allocvec(args).unwrap_or_default()).map_err(RegisterError::BadArgs)
+    encode_args(W::VERSION, args).map_err(RegisterError::BadArgs)
 }

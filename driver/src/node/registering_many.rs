@@ -36,7 +36,8 @@ impl Node {
         self.clone().claim_many(wanted.collect(), timeout).boxed()
     }
 
-    /// As [`Node::register_many`], for a kind that is known by its name only, with encoded arguments.
+    /// As [`Node::register_many`], for a kind that is known by its name only, with arguments as
+    /// [`encode_args`](crate::encode_args) makes them.
     pub fn register_many_raw(
         &self,
         workers: impl IntoIterator<Item = (impl AsRef<str>, Payload)>,

@@ -1,5 +1,6 @@
 //! What a user writes: kinds of workers, their messages, and how these meet.
 
+mod args;
 mod attached;
 mod cancel;
 mod code;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use skep_core::supervisor::RestartPolicy;
 
+pub use args::{ArgsError, OldArgs, encode_args};
 pub use attached::Attached;
 pub(crate) use attached::Notice;
 pub(crate) use cancel::Cancellation;
@@ -90,8 +92,9 @@ pub trait Worker: Sized + Send + 'static {
     /// What a start is given, here and after every move; at most 64 KiB encoded.
     type Args: Serialize + DeserializeOwned + Send + 'static;
 
-    /// The version of what it hands over in a move. A release that changes the form of that raises it, and takes the
-    /// older form in [`Worker::migrate_state`].
+    /// The version of its arguments and of what it hands over in a move. A release that changes the form of either
+    /// raises it, and takes the older form in [`Worker::migrate_args`] and [`Worker::migrate_state`]: both outlive
+    /// releases.
     const VERSION: u16 = 0;
 
     /// A tuple of the messages that it handles. A message that is not listed does not reach it.
@@ -142,6 +145,15 @@ pub trait Worker: Sized + Send + 'static {
     ) -> impl Future<Output = ()> + Send {
         let _ = (state, context);
         async {}
+    }
+
+    /// Arguments that another version of this kind was registered with, as this version has them. Called before
+    /// [`Worker::start`], and only if the versions differ.
+    ///
+    /// # Errors
+    /// In the worker's own words: the start fails. By default every other version is refused.
+    fn migrate_args(args: OldArgs) -> Result<Self::Args, Failure> {
+        Err(ArgsError::OtherVersion { version: args.version() }.into())
     }
 
     /// What a worker of another version of this kind handed over, as this version would have. Called before

@@ -11,7 +11,7 @@ use skep_core::id::Name;
 
 use super::{Handle, Message};
 use crate::calls::{CallError, SendError};
-use crate::node::Node;
+use crate::node::{CallOrStartError, Node};
 
 /// A worker of kind `W`, wherever it runs: a name, so that it survives moves and failovers and travels in messages.
 /// Only messages that `W` handles can be sent through it.
@@ -55,6 +55,54 @@ impl<W> Ref<W> {
         W: Handle<M>,
     {
         from.as_ref().call(self.name.as_str(), message, timeout).await
+    }
+
+    /// As [`Ref::call`], for a message that does no harm when it is handled twice: sent again if the worker failed or
+    /// the link to it was lost.
+    ///
+    /// # Errors
+    /// As [`Node::call_idempotent`].
+    pub async fn call_idempotent<M: Message + Clone>(
+        &self,
+        from: &impl AsRef<Node>,
+        message: M,
+        timeout: Duration,
+    ) -> Result<M::Reply, CallError>
+    where
+        W: Handle<M>,
+    {
+        from.as_ref().call_idempotent(self.name.as_str(), message, timeout).await
+    }
+
+    /// Calls the worker, and starts it first if it is not there: a session for each user, started on its first message.
+    /// While it is there this costs what a call costs, and the arguments go unused.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use skep::{Failure, Handle, Message, Node, Ref};
+    /// # async fn example<Session: Handle<Hello, Args = u64>, Hello: Message<Reply = String>>(
+    /// #     node: &Node,
+    /// #     hello: Hello,
+    /// # ) -> Result<(), Failure> {
+    /// let second = Duration::from_secs(1);
+    /// let said = Ref::<Session>::new("session-7")?.call_or_start(node, 7, hello, second).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What kept it from being started, or as [`Node::call`].
+    pub async fn call_or_start<M: Message>(
+        &self,
+        from: &impl AsRef<Node>,
+        args: W::Args,
+        message: M,
+        timeout: Duration,
+    ) -> Result<M::Reply, CallOrStartError>
+    where
+        W: Handle<M>,
+    {
+        from.as_ref().call_or_start::<W, M>(&self.name, args, message, timeout).await
     }
 
     /// Sends a message that wants no answer.

@@ -12,6 +12,7 @@ use skep_core::event::{Exit, MoveReason, StopReason};
 use skep_core::id::{Payload, Reason};
 
 use super::Worker;
+use super::args::decode_args;
 use super::code::{Beginning, Order, Verdict};
 use super::context::{Context, Singleton};
 use super::desk::Wish;
@@ -133,10 +134,7 @@ async fn begin<W: Worker>(
     beginning: Beginning,
     context: &mut Context<W>,
 ) -> Result<W, Reason> {
-    let args = match postcard::take_from_bytes::<W::Args>(args.as_slice()) {
-        Ok((args, [])) => args,
-        Ok(_) | Err(_) => return Err(Reason::new("its arguments do not decode as those of its kind")),
-    };
+    let args = told(caught(async { decode_args::<W>(&args) }).await)?;
     let state = match beginning {
         Beginning::AtOnce | Beginning::WhenTold(None) => None,
         Beginning::WhenTold(Some(arriving)) => Some(arriving.await?),

@@ -113,7 +113,7 @@ impl Message for Say {
     type Reply = String;
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Wait(pub u64);
 
 impl Message for Wait {
@@ -121,7 +121,7 @@ impl Message for Wait {
     type Reply = ();
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub enum End {
     Exit,
     Fail,

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use futures::future::{Either, select};
-use skep::{CallError, Handled, Node, NodeEnded, OneOf1, RegisterError, Registering, Runtime, SendError};
+use skep::{
+    CallError, Handled, Node, NodeEnded, OneOf1, RegisterError, Registering, Runtime, SendError, encode_args,
+};
 use skep_core::id::{Name, Payload};
 
 use crate::answers::{Done, NotDone, Outcome, RegisteredName, RunningWorker};
@@ -98,8 +100,7 @@ async fn carry_out<R: Runtime>(runtime: R, node: Node, asked: Asked) -> Result<D
 
 /// All kinds of the examples take text.
 fn encode(worker: &Wanted) -> Result<Payload, NotDone> {
-    let bytes = postcard::to_allocvec(&worker.args).expect("text can be encoded");
-    Payload::new(bytes).map_err(|bad| NotDone::TooLarge { reason: format!("the argument {bad}") })
+    encode_args(0, &worker.args).map_err(|bad| NotDone::TooLarge { reason: format!("the argument {bad}") })
 }
 
 fn on_roles<T>(registering: Registering<T>, worker: &Wanted) -> Registering<T> {

@@ -25,7 +25,7 @@ use crate::runtime::Runtime;
 use crate::sim::SimRuntime;
 use crate::transport::Dialer;
 use crate::worker::{
-    Code, Context, Failure, Handle, Handoff, Message, State, Stopping, Typed, Worker, yield_now,
+    Code, Context, Failure, Handle, Handoff, Message, State, Stopping, Typed, Worker, encode_args, yield_now,
 };
 
 const SENDERS: u64 = 9;
@@ -88,6 +88,10 @@ impl Handle<Read> for Journal {
     async fn handle(&mut self, _: Read, _: &mut Context<Self>) -> Vec<(u64, u64)> {
         self.0.clone()
     }
+}
+
+fn no_args() -> Payload {
+    encode_args(Journal::VERSION, &()).expect("it is short")
 }
 
 type Order = Box<dyn FnOnce(&mut Host) + Send>;
@@ -183,7 +187,7 @@ async fn go(runtime: &SimRuntime, minis: &mut [Mini], from: usize, to: usize, ep
     };
     minis[to].order(move |host| {
         let copy = Copy { state: Some(bytes), from: source };
-        host.prepare(name(), new, kind("journal"), Payload::empty(), &copy);
+        host.prepare(name(), new, kind("journal"), no_args(), &copy);
     });
     minis[from].order(move |host| host.send_state(name(), old, target, new));
     let prepared = Input::WorkerPrepared { name: name(), epoch: new, result: Ok(()) };
@@ -227,7 +231,7 @@ fn moves_lose_nothing_double_nothing_and_keep_each_senders_order() {
         let runtime = SimRuntime::new(seed);
         runtime.run(async {
             let mut minis = three(&runtime).await;
-            minis[0].order(|host| host.start(name(), Epoch(1), kind("journal"), Payload::empty()));
+            minis[0].order(|host| host.start(name(), Epoch(1), kind("journal"), no_args()));
             minis[0].report().await;
             minis.iter().for_each(|mini| mini.learn(Life(1), Epoch(1)));
             let knows = |mini: &Mini| mini.shared.router.lookup.get("n") != Known::Free;

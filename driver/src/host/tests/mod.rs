@@ -24,7 +24,9 @@ use crate::node::Shared;
 use crate::runtime::{Platform, Runtime};
 use crate::sim::SimRuntime;
 use crate::transport::{Dialer, Listener, Transport};
-use crate::worker::{self, Beaten, Closure, Code, Context, Failure, Handle, Message, State, Typed, Worker};
+use crate::worker::{
+    self, Beaten, Closure, Code, Context, Failure, Handle, Message, State, Typed, Worker, encode_args,
+};
 
 const OLD: Epoch = Epoch(10);
 const NEW: Epoch = Epoch(20);
@@ -208,7 +210,7 @@ fn kind(text: &str) -> Kind {
 }
 
 fn args(way: Way) -> Payload {
-    Payload::new(postcard::to_allocvec(&way).expect("plain data")).expect("it is short")
+    encode_args(Tally::VERSION, &way).expect("it is short")
 }
 
 fn prepared(result: Result<(), Reason>) -> Input {
