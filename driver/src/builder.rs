@@ -454,11 +454,24 @@ async fn register_later(shared: Arc<Shared>, mut waiting: Vec<Name>) {
 
 /// Runs the engine to its end, whatever that is, and tells all who wait.
 async fn oversee(shared: Arc<Shared>, engine: impl Future<Output = Ending>) {
-    let ending = AssertUnwindSafe(engine).catch_unwind().await.unwrap_or_else(|panic| {
-        error!(target: "skep", node = %shared.name, words = %panic_words(&*panic), "a bug in skep: this node ends");
+    let mut oversight = Oversight { shared, ending: Ending::Dropped };
+    oversight.ending = AssertUnwindSafe(engine).catch_unwind().await.unwrap_or_else(|panic| {
+        let node = &oversight.shared.name;
+        error!(target: "skep", node = %node, words = %panic_words(&*panic), "a bug in skep: this node ends");
         Ending::Broken
     });
-    shared.end(ending);
+}
+
+/// Tells how a node ended, also if its runtime drops the engine.
+struct Oversight {
+    shared: Arc<Shared>,
+    ending: Ending,
+}
+
+impl Drop for Oversight {
+    fn drop(&mut self) {
+        self.shared.end(self.ending.clone());
+    }
 }
 
 /// Ends calls at their deadline, until the node has ended.

@@ -29,6 +29,8 @@ mod start_error;
 mod states;
 mod status;
 pub mod std_clock;
+#[cfg(feature = "sim")]
+pub mod testing;
 pub mod transport;
 mod worker;
 

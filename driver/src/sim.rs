@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::BoxFuture;
@@ -34,6 +34,22 @@ use crate::runtime::Runtime;
 #[derive(Clone)]
 pub struct SimRuntime {
     world: Arc<Mutex<World>>,
+    /// Whose tasks it spawns.
+    process: Option<Process>,
+}
+
+/// Tasks that end together, as those of a process that is killed.
+#[derive(Clone, Default)]
+pub(crate) struct Process {
+    state: Arc<Mutex<Tasks>>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    is_dead: bool,
+    all: Vec<Weak<Task>>,
+    /// At so many those that have ended are forgotten.
+    limit: usize,
 }
 
 struct World {
@@ -54,6 +70,7 @@ struct Timer {
 
 struct Task {
     world: Arc<Mutex<World>>,
+    process: Option<Process>,
     state: Mutex<TaskState>,
 }
 
@@ -77,7 +94,12 @@ impl SimRuntime {
             timer_seq: 0,
             panics: 0,
         };
-        Self { world: Arc::new(Mutex::new(world)) }
+        Self { world: Arc::new(Mutex::new(world)), process: None }
+    }
+
+    /// The same world, where what is spawned belongs to this process.
+    pub(crate) fn in_process(&self, process: Process) -> Self {
+        Self { world: self.world.clone(), process: Some(process) }
     }
 
     /// Runs the future to its end, and what was spawned beside it. Time advances to the next timer whenever
@@ -143,8 +165,11 @@ impl Runtime for SimRuntime {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let state = TaskState { future: Some(Box::pin(task)), queued: false };
-        Arc::new(Task { world: self.world.clone(), state: Mutex::new(state) }).wake();
+        let state = Mutex::new(TaskState { future: Some(Box::pin(task)), queued: false });
+        let task = Arc::new(Task { world: self.world.clone(), process: self.process.clone(), state });
+        if self.process.as_ref().is_none_or(|process| process.admits(&task)) {
+            task.wake();
+        }
     }
 
     fn entropy(&self, buffer: &mut [u8]) {
@@ -192,10 +217,39 @@ impl Task {
         };
         let waker = Waker::from(self.clone());
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker)))) {
+            Ok(Poll::Pending) if self.process.as_ref().is_some_and(Process::is_dead) => {} // by its own doing
             Ok(Poll::Pending) => lock(&self.state).future = Some(future),
             Ok(Poll::Ready(())) => {}
             Err(_) => lock(&self.world).panics += 1,
         }
+    }
+}
+
+impl Process {
+    /// Nothing of it runs any more: what it was doing is dropped where it waits.
+    pub(crate) fn kill(&self) {
+        let mut tasks = lock(&self.state);
+        tasks.is_dead = true;
+        let all = std::mem::take(&mut tasks.all);
+        drop(tasks);
+        for task in all.iter().filter_map(Weak::upgrade) {
+            let future = lock(&task.state).future.take();
+            drop(future); // outside of the lock: it runs the user's code
+        }
+    }
+
+    fn is_dead(&self) -> bool {
+        lock(&self.state).is_dead
+    }
+
+    fn admits(&self, task: &Arc<Task>) -> bool {
+        let mut tasks = lock(&self.state);
+        if tasks.all.len() >= tasks.limit {
+            tasks.all.retain(|task| task.strong_count() > 0);
+            tasks.limit = 2 * tasks.all.len() + 64;
+        }
+        tasks.all.push(Arc::downgrade(task));
+        !tasks.is_dead
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Ending {
     /// It was cut off for so long that the others forgot it, and a worker that cannot be stopped kept it from beginning
     /// anew. Start it again.
     Forgotten,
+    /// Its runtime shut down, or this was a simulated node that was killed: all that it ran is gone with it.
+    Dropped,
     /// A bug of ours, told in the log: the engine has stopped, and with it all workers of this node.
     Broken,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Ending {
             Self::NameInUse { address } => write!(f, "the node's name is in use by a live node at {address}"),
             Self::TagClash => f.write_str("the node's life clashes with another member's"),
             Self::Forgotten => f.write_str("the node was forgotten by the larger side of a cut"),
+            Self::Dropped => f.write_str("the node's runtime is gone"),
             Self::Broken => f.write_str("the node ended by a bug in skep"),
         }
     }

@@ -1,11 +1,14 @@
 //! The in-memory transport: nodes of one process linked by pumps instead of sockets.
 
+mod cuts;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::future::{AbortHandle, Abortable, select};
@@ -14,9 +17,14 @@ use skep_core::event::Way;
 use skep_core::id::Address;
 use skep_core::wire::{Deframer, Hello};
 
+use cuts::Cuts;
+
 use crate::link::{Hub, Incoming, LinkEnds, Outgoing};
 use crate::runtime::{Platform, Runtime};
 use crate::transport::{BindError, Dialer, Listener, Transport};
+
+/// How long a dial waits for the other side of a cut.
+const DIAL: Duration = Duration::from_secs(1);
 
 /// A network inside one process. Cloning it is cheap; all clones are the same network.
 ///
@@ -24,6 +32,7 @@ use crate::transport::{BindError, Dialer, Listener, Transport};
 #[derive(Clone, Default)]
 pub struct MemoryNetwork {
     ports: Arc<Mutex<HashMap<Address, Port>>>,
+    cuts: Arc<Cuts>,
 }
 
 /// A place in a [`MemoryNetwork`] that no node has taken yet.
@@ -78,6 +87,16 @@ impl MemoryNetwork {
         }
     }
 
+    /// From now on the two do not hear each other: nothing arrives, nobody is told, dials end by their patience.
+    pub fn cut(&self, one: &Address, other: &Address) {
+        self.cuts.cut(one, other);
+    }
+
+    /// All hear each other again. What was under way arrives, unless its link was given up.
+    pub fn heal(&self) {
+        self.cuts.heal();
+    }
+
     fn ports(&self) -> MutexGuard<'_, HashMap<Address, Port>> {
         self.ports.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
     }
@@ -103,6 +122,8 @@ impl MemoryNetwork {
 
     /// Links the two as a handshake would.
     async fn connect(&self, from: &Address, to: &Address, platform: &Platform) -> Result<(), DialFailure> {
+        let deadline = platform.now() + DIAL;
+        platform.by(deadline, self.cuts.healed(from, to)).await.ok_or(DialFailure::Unreachable)?;
         let (theirs, their_hub) = self.find(to).await?;
         let mut ports = self.ports();
         let Some((ours, our_hub)) = ports.get(from).and_then(|port| port.answers.clone()) else {
@@ -118,7 +139,8 @@ impl MemoryNetwork {
         drop(ports);
         let here = our_hub.link_up(Way::Dialled(to.clone()), theirs);
         let there = their_hub.link_up(Way::Accepted, ours);
-        let pumps = carry(here, there);
+        let (cuts, from, to) = (self.cuts.clone(), from.clone(), to.clone());
+        let pumps = async move { carry(here, there, async || cuts.healed(&from, &to).await).await };
         platform.spawn(async move {
             // Aborted by `kill`. Either way all ends are dropped, which ends the link on both sides.
             let _ = Abortable::new(pumps, registration).await;
@@ -129,15 +151,22 @@ impl MemoryNetwork {
 }
 
 /// Carries frames both ways until one side has written its last.
-async fn carry(here: LinkEnds, there: LinkEnds) {
-    let (forth, back) = (pump(here.outgoing, there.incoming), pump(there.outgoing, here.incoming));
+async fn carry<F: Future<Output = ()>>(here: LinkEnds, there: LinkEnds, healed: impl Fn() -> F) {
+    let forth = pump(here.outgoing, there.incoming, &healed);
+    let back = pump(there.outgoing, here.incoming, &healed);
     select(pin!(forth), pin!(back)).await;
 }
 
-async fn pump(mut outgoing: Outgoing, mut incoming: Incoming) {
+/// Carries frames while the two hear each other. That a side has ended does not arrive either while they do not.
+async fn pump<F: Future<Output = ()>>(
+    mut outgoing: Outgoing,
+    mut incoming: Incoming,
+    healed: &impl Fn() -> F,
+) {
     let mut deframer = Deframer::default();
     let mut bytes = Vec::new();
     while outgoing.take(&mut bytes, 64 << 10).await.is_ok() {
+        healed().await;
         deframer.push(&bytes);
         bytes.clear();
         while let Ok(Some(frame)) = deframer.next_frame() {
@@ -145,6 +174,7 @@ async fn pump(mut outgoing: Outgoing, mut incoming: Incoming) {
             let _ = incoming.frame(frame).await;
         }
     }
+    healed().await;
 }
 
 impl<R: Runtime> Transport<R> for MemoryTransport {
