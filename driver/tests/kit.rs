@@ -146,6 +146,16 @@ fn a_killed_node_does_nothing_and_says_so() {
 }
 
 #[test]
+#[should_panic(expected = "the test is over within 3600s")]
+fn a_test_that_waits_for_what_does_not_come_is_told_so() {
+    let cluster = counters(1);
+    cluster.run(async {
+        let a = cluster.start("a").await;
+        while a.events().next().await.is_some() {}
+    });
+}
+
+#[test]
 fn one_seed_is_one_run_and_another_seed_another() {
     let run = |seed| {
         let cluster = counters(seed);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
 use skep_core::Instant;
 use skep_core::event::Status;
 use skep_core::id::{Address, NodeName};
@@ -19,6 +20,9 @@ use crate::sim::{Process, SimRuntime};
 
 /// What a [`Cluster`] builds its nodes with.
 pub type SimulatedNode = NodeBuilder<SimRuntime, MemoryTransport>;
+
+/// How long a test may take.
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// How long a cluster may take to come to rest.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -62,9 +66,13 @@ impl Cluster {
     /// Runs a test to its end.
     ///
     /// # Panics
-    /// When the test waits for what can no longer come.
+    /// When that has not come after an hour of virtual time, because the test waits for what does not come.
     pub fn run<T>(&self, test: impl Future<Output = T>) -> T {
-        self.runtime.run(test)
+        let limit = self.runtime.sleep_until(self.runtime.now() + LIMIT);
+        match self.runtime.run(select(pin!(test), pin!(limit))) {
+            Either::Left((output, _)) => output,
+            Either::Right(_) => panic!("the test is over within {LIMIT:?}"),
+        }
     }
 
     /// Starts a node under this name, and waits until it is up.
