@@ -44,6 +44,11 @@ impl Fences {
         token.0 >= FIRST
     }
 
+    /// There is no link to that life any more: what came on it has come, and no fence there is answered.
+    pub(super) fn lost(&self, life: Life) {
+        self.state().waiting.retain(|(at, _), _| *at != life);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner) // each use is one step
     }
@@ -64,5 +69,24 @@ impl Router {
         let (token, passed) = self.fences.put_up(self.life());
         self.on_question(self.life(), token);
         let _ = self.platform.by(deadline, passed).await; // or not: then it is lost with this node
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_at_a_fence_of_a_life_that_left() {
+        let fences = Fences::default();
+        let (_, mut left) = fences.put_up(Life(2));
+        let (token, mut stays) = fences.put_up(Life(3));
+        fences.lost(Life(2));
+        assert_eq!((&mut left).now_or_never(), Some(Err(oneshot::Canceled)));
+        assert_eq!((&mut stays).now_or_never(), None);
+        assert!(fences.answered(Life(3), token));
+        assert_eq!(stays.now_or_never(), Some(Ok(())));
     }
 }

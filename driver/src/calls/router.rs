@@ -163,6 +163,7 @@ impl Router {
     pub(crate) fn link_down(&self, link: LinkId, peer: Life) {
         if self.cut_off(link, peer).is_some() {
             self.holds().lost(peer); // what was asked on that link is not answered
+            self.fences.lost(peer);
         }
         self.pending.link_lost(link);
     }
@@ -175,6 +176,7 @@ impl Router {
         } else {
             self.arrivals.lost(peer);
             self.holds().lost(peer); // it answers no question of ours
+            self.fences.lost(peer);
         }
         other
     }
