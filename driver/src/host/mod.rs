@@ -15,7 +15,7 @@ use futures::future::{AbortHandle, Abortable};
 use skep_core::Instant;
 use skep_core::event::{Exit, Input, MoveReason, StopReason, Stopped};
 use skep_core::id::{Epoch, Kind, Life, Name, Payload, Reason};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, Span, info_span};
 
 use crate::calls::{Resident, Stands};
 use crate::mail::{Guest, Mail, Running};
@@ -61,6 +61,8 @@ struct Hosted {
 struct Task {
     seat: SeatId,
     epoch: CurrentEpoch,
+    /// What it logs stands in there.
+    span: Span,
     desk: Desk,
     abort: AbortHandle,
     /// What it handed over, while it may still be sent.
@@ -149,10 +151,12 @@ impl Host {
             Beginning::AtOnce => Phase::Starting,
             Beginning::WhenTold(_) => Phase::Preparing,
         };
+        let span = info_span!(target: "skep", "worker", name = %name, epoch = epoch.0);
         let (abort, registration) = AbortHandle::new_pair();
         let task = Task {
             seat: id,
             epoch: seat.epoch.clone(),
+            span: span.clone(),
             desk: seat.desk.clone(),
             abort,
             state: None,
@@ -161,7 +165,6 @@ impl Host {
         let cancellation = seat.cancellation.clone();
         let (started, start) = oneshot::channel();
         let (mailbox, life) = code.seat(Order { seat, args, beginning, started });
-        let span = info_span!(target: "skep", "worker", name = %name, epoch = epoch.0);
         let hosted = Hosted { kind, mailbox, cancellation, task: Some(task), phase, is_gone: false };
         self.seats.insert((name.clone(), epoch), hosted);
         self.places.insert(id, (name, epoch));

@@ -200,6 +200,7 @@ impl Host {
         hosted.mailbox.reopen();
         if let Some(task) = &hosted.task {
             task.epoch.set(under);
+            task.span.record("epoch", under.0);
             self.places.insert(task.seat, (name.clone(), under));
         }
         let mailbox = hosted.mailbox.clone();

@@ -48,8 +48,15 @@ pub use timers::Timer;
 
 /// A kind of worker: a state that messages change, run under a name on exactly one node of a cluster.
 ///
-/// Its methods run one after the other, so that it needs no lock and need not be `Sync`. A panic in any of them ends
-/// the worker; what happens then is for [`Worker::restart`] to say.
+/// Its methods run one after the other, so that it needs no lock and need not be `Sync`. They run in a `tracing` span
+/// `worker` with its name and epoch.
+///
+/// A panic in any of them ends the worker; what happens then is for [`Worker::restart`] to say. A program that is built
+/// with `panic = "abort"` gives that up: a panic ends its process, with all workers of the node, and other nodes take
+/// them over.
+///
+/// A worker is stopped at its await points. One that blocks its thread cannot be: it is reported stuck
+/// ([`Running::is_stuck`](crate::Running), and in the log), and keeps its name as long as its node is a member.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -116,7 +123,7 @@ pub trait Worker: Sized + Send + 'static {
     ) -> impl Future<Output = Result<Self, Failure>> + Send;
 
     /// It is wanted on another node, because one came, or because this one leaves. By default it starts anew there,
-    /// from its arguments.
+    /// from its arguments; so does one that panics here.
     fn begin_handoff(&mut self, context: &mut Context<Self>) -> impl Future<Output = Handoff> + Send {
         let _ = context;
         async { Handoff::Restart }

@@ -10,6 +10,7 @@ use std::task::Poll;
 use futures::FutureExt;
 use skep_core::event::{Exit, MoveReason, StopReason};
 use skep_core::id::{Payload, Reason};
+use tracing::warn;
 
 use super::Worker;
 use super::args::decode_args;
@@ -82,19 +83,24 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
                 Ok(())
             }
             Next::Wish(Wish::BeginHandoff(why)) => {
-                caught(worker.begin_handoff(&mut context)).await.map(|handoff| {
-                    let handoff = match handoff {
-                        Handoff::Resume(state) => Handoff::Resume(state.of_version(W::VERSION)),
-                        Handoff::Stay if why == MoveReason::Draining => Handoff::Restart,
-                        Handoff::Stay | Handoff::Restart => handoff,
-                    };
-                    is_held = !matches!(handoff, Handoff::Stay);
-                    context.desk().answer(handoff);
-                })
+                let handoff = match caught(worker.begin_handoff(&mut context)).await {
+                    Ok(handoff) => handoff,
+                    Err(panic) => {
+                        drop(worker);
+                        return anew(panic, &context).await;
+                    }
+                };
+                let handoff = match handoff {
+                    Handoff::Resume(state) => Handoff::Resume(state.of_version(W::VERSION)),
+                    Handoff::Stay if why == MoveReason::Draining => Handoff::Restart,
+                    Handoff::Stay | Handoff::Restart => handoff,
+                };
+                is_held = !matches!(handoff, Handoff::Stay);
+                context.desk().answer(handoff);
+                Ok(())
             }
             Next::Wish(Wish::ResolveConflict(beaten, _)) if is_held => {
-                let reason = Reason::new("the worker is on its way to another node");
-                context.desk().resolved(beaten, Err(reason)); // it comes again, to where that went
+                context.desk().resolved(beaten, Err(on_its_way())); // it comes again, to where that went
                 Ok(())
             }
             Next::Wish(Wish::ResolveConflict(beaten, state)) => {
@@ -145,6 +151,33 @@ async fn begin<W: Worker>(
         told(caught(worker.end_handoff(state, context)).await)?;
     }
     Ok(worker)
+}
+
+/// A worker that panicked when it was asked how it moves has nothing more to lose: it starts anew where it is wanted.
+/// Started anew here, it would be asked again, and panic again. If the move is given up it has ended here after all.
+async fn anew<W: Worker>(panic: Reason, context: &Context<W>) -> Verdict {
+    let name = context.name();
+    warn!(target: "skep", %name, reason = %panic, "{name} was asked how it moves and starts anew there");
+    context.desk().answer(Handoff::Restart);
+    let mut cancelled = pin!(context.cancellation().cancelled());
+    poll_fn(|task| {
+        if cancelled.poll_unpin(task).is_ready() {
+            return Poll::Ready(Verdict::Stopped);
+        }
+        while let Poll::Ready(wish) = context.desk().poll_wish(task.waker()) {
+            match wish {
+                Wish::GoOn => return Poll::Ready(Verdict::Exited(Exit::Failed(panic.clone()))),
+                Wish::Freeze | Wish::BeginHandoff(_) => {}
+                Wish::ResolveConflict(beaten, _) => context.desk().resolved(beaten, Err(on_its_way())),
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn on_its_way() -> Reason {
+    Reason::new("the worker is on its way to another node")
 }
 
 /// Lets the worker look at what a beaten copy knew: a refusal to read another version's state, or a panic.

@@ -1,6 +1,7 @@
 //! What a host does with the orders of a move, without a machine: two hosts, a link, virtual time.
 
 mod delivery;
+mod spans;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -12,7 +13,7 @@ use futures::FutureExt;
 use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use skep_core::Config;
-use skep_core::event::{Handoff, Input, MoveReason, Placement, StopReason, Stopped};
+use skep_core::event::{Exit, Handoff, Input, MoveReason, Placement, StopReason, Stopped};
 use skep_core::id::{Address, ClusterName, Epoch, Kind, Life, Name, NodeName, Payload, Reason};
 use skep_core::wire::Hello;
 
@@ -93,6 +94,7 @@ impl Worker for Tally {
 impl Handle<Add> for Tally {
     async fn handle(&mut self, Add(n): Add, context: &mut Context<Self>) -> (u64, Epoch) {
         self.total += n;
+        tracing::info!("added");
         (self.total, context.epoch())
     }
 }
@@ -280,13 +282,21 @@ fn what_is_not_there_or_was_stopped_stays() {
 }
 
 #[test]
-fn a_panic_while_it_hands_over_is_an_exit() {
+fn who_panics_when_it_is_asked_how_it_moves_starts_anew_there_or_has_ended_here() {
     let runtime = SimRuntime::new(1);
     runtime.run(async {
         let [mut a, _b] = Side::pair(&runtime).await;
         a.run(Way::Panic).await;
-        a.host.begin_handoff(name(), OLD, MoveReason::Balance);
-        let Input::WorkerExited { epoch: OLD, .. } = a.report().await else { panic!("it panicked") };
+        assert_eq!(a.begin_handoff().await, Handoff::Restart);
+        a.host.freeze(&name(), OLD, Life(2), NEW);
+        a.host.stop(runtime.now(), name(), OLD, MINUTE, StopReason::HandedOver);
+        let stopped = Input::WorkerStopped { name: name(), epoch: OLD, outcome: Stopped::Kindly };
+        assert_eq!(a.report().await, stopped, "it moved");
+        a.run(Way::Panic).await;
+        assert_eq!(a.begin_handoff().await, Handoff::Restart);
+        a.host.go_on(&name(), OLD);
+        let exit = Exit::Failed(Reason::new("panicked: this panic is part of a test"));
+        assert_eq!(a.report().await, Input::WorkerExited { name: name(), epoch: OLD, exit }, "it did not");
     });
 }
 
