@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long a node that is stopped may take to hand its workers over.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// A cluster of simulated nodes; see [the module](self) for how it is used.
+/// A cluster of simulated nodes; see [the module](crate::testing) for how it is used.
 ///
 /// Each node has its name for an address, joins all that were started before, and can be started again after it was
 /// killed or stopped. A panic while a cluster is there tells its seed.
