@@ -50,16 +50,14 @@ impl Waiting {
     pub(crate) fn remaining_micros(&self, now: Instant) -> u64 {
         u64::try_from(self.until.since(now).as_micros()).unwrap_or(u64::MAX)
     }
-
-    /// What this worker asks for meanwhile, it waits for too.
-    pub(crate) fn and(&self, name: &Name, epoch: Epoch) -> Self {
-        let mut chain = self.chain.clone();
-        chain.0.push(Waiter { name: name.xxh3(), epoch });
-        Self { until: self.until, chain }
-    }
 }
 
 impl Chain {
+    /// This worker waits too, and is the last.
+    pub(crate) fn add(&mut self, name: &Name, epoch: Epoch) {
+        self.0.push(Waiter { name: name.xxh3(), epoch });
+    }
+
     /// Whether a worker of this name can answer, whose start is the one that `known` tells, if it runs. A later start
     /// than the one in the chain waits for nothing.
     pub(crate) fn check(&self, name: &str, known: impl FnOnce() -> Option<Epoch>) -> Result<(), Bound> {
@@ -113,8 +111,11 @@ pub(super) mod tests {
 
     /// A chain of so many workers `n0`, `n1`, …, each as the start of its number.
     pub(in crate::calls) fn chain_of(workers: u64) -> Chain {
-        let name = |n: u64| Name::new(format!("n{n}")).expect("a good name");
-        (0..workers).fold(Waiting::nobody(), |waiting, n| waiting.and(&name(n), Epoch(n))).chain
+        let mut chain = Chain::default();
+        for n in 0..workers {
+            chain.add(&Name::new(format!("n{n}")).expect("a good name"), Epoch(n));
+        }
+        chain
     }
 
     #[test]

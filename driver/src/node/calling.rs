@@ -48,8 +48,12 @@ impl Node {
 
     /// Who waits for a call that is made now, and until when.
     pub(super) fn waiting_for(&self, timeout: Duration) -> Waiting {
-        let until = (self.shared.platform.now() + timeout).min(self.waiting.until);
-        Waiting { until, chain: self.waiting.chain.clone() }
+        let mut waiting = self.waiting.clone();
+        waiting.until = waiting.until.min(self.shared.platform.now() + timeout);
+        if let Some((name, epoch)) = &self.worker {
+            waiting.chain.add(name, epoch.get());
+        }
+        waiting
     }
 
     /// Until this node knows a name that its arbiter knows.

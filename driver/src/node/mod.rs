@@ -17,12 +17,13 @@ use futures::channel::oneshot;
 use skep_core::Instant;
 use skep_core::error::{DrainError, ReadyError};
 use skep_core::event::{Counters, Reply, Request};
-use skep_core::id::{Address, ClusterName, Life, NodeName};
+use skep_core::id::{Address, ClusterName, Life, Name, NodeName};
 
 use crate::calls::Waiting;
 use crate::events::Events;
 use crate::mail::Mail;
 use crate::status::Ending;
+use crate::worker::CurrentEpoch;
 
 pub use grouping::Member;
 pub use looking::Registered;
@@ -93,14 +94,16 @@ const LOCAL: Duration = Duration::from_secs(5);
 pub struct Node {
     shared: Arc<Shared>,
     hold: Option<Arc<Hold>>,
-    /// Who waits for what is called from here.
+    /// Who waits for the worker that has it, if one does.
     waiting: Waiting,
+    /// That worker.
+    worker: Option<(Name, CurrentEpoch)>,
 }
 
 impl Clone for Node {
     /// The same node, for whom nobody waits.
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), hold: self.hold.clone(), waiting: Waiting::nobody() }
+        Self::new(self.shared.clone(), self.hold.clone())
     }
 }
 
@@ -117,6 +120,10 @@ impl fmt::Display for NodeEnded {
 impl std::error::Error for NodeEnded {}
 
 impl Node {
+    fn new(shared: Arc<Shared>, hold: Option<Arc<Hold>>) -> Self {
+        Self { shared, hold, waiting: Waiting::nobody(), worker: None }
+    }
+
     /// Its name.
     pub fn name(&self) -> &NodeName {
         &self.shared.name
@@ -231,7 +238,12 @@ impl Node {
         }
     }
 
-    /// From now on calls from here are made for these.
+    /// From now on this worker calls from here.
+    pub(crate) fn call_as(&mut self, name: Name, epoch: CurrentEpoch) {
+        self.worker = Some((name, epoch));
+    }
+
+    /// From now on it calls for these.
     pub(crate) fn call_for(&mut self, waiting: Waiting) {
         self.waiting = waiting;
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use skep_core::id::{Address, ClusterName, Life, NodeName};
 
 use super::Node;
-use crate::calls::{Router, Waiting};
+use crate::calls::Router;
 use crate::events::Board;
 use crate::mail::{Inbox, Mail};
 use crate::runtime::Platform;
@@ -57,13 +57,13 @@ impl Shared {
 
     /// A node that does not keep itself alive: for workers.
     pub(crate) fn node(self: &Arc<Self>) -> Node {
-        Node { shared: self.clone(), hold: None, waiting: Waiting::nobody() }
+        Node::new(self.clone(), None)
     }
 
     /// A node that leaves when it and all its clones are dropped: for users.
     pub(crate) fn held_node(self: &Arc<Self>) -> Node {
         let hold = Arc::new(Hold { inbox: self.inbox.clone() });
-        Node { shared: self.clone(), hold: Some(hold), waiting: Waiting::nobody() }
+        Node::new(self.clone(), Some(hold))
     }
 
     pub(crate) fn learn(&self, life: Life, node: &NodeName) {

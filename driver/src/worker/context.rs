@@ -67,7 +67,7 @@ impl<W> Context<W> {
     pub(crate) fn new(seat: Seat) -> Self {
         let timers = Mutex::new(Timers::new(seat.platform.clone()));
         let mut context = Self { seat, exit: None, timers, of: PhantomData };
-        context.act_for(&Waiting::nobody());
+        context.seat.node.call_as(context.seat.name.clone(), context.seat.epoch.clone());
         context
     }
 
@@ -156,8 +156,8 @@ impl<W> Context<W> {
     }
 
     /// What it calls from now on, it calls for these.
-    pub(crate) fn act_for(&mut self, waiting: &Waiting) {
-        self.seat.node.call_for(waiting.and(&self.seat.name, self.seat.epoch.get()));
+    pub(crate) fn act_for(&mut self, waiting: Waiting) {
+        self.seat.node.call_for(waiting);
     }
 
     pub(crate) fn asked_exit(&mut self) -> Option<Exit> {

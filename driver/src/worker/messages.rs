@@ -143,10 +143,10 @@ macro_rules! tuple {
                         if call.reply.path.is_late(context.now()) {
                             return; // its caller has stopped waiting: the drop says that it was not handled
                         }
-                        context.act_for(call.reply.path.waiting());
+                        context.act_for(call.reply.path.waiting().clone());
                         let (message, reply) = call.split();
                         reply.send(Handle::<$message>::handle(worker, message, context).await);
-                        context.act_for(&Waiting::nobody());
+                        context.act_for(Waiting::nobody());
                     })+
                 }
             }
