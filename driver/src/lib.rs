@@ -1,7 +1,7 @@
 //! The async engine of skep, the same on every runtime.
 //!
 //! A program depends on one adapter (`skep-tokio`, `skep-smol`), which re-exports all of this; a library of workers
-//! depends on this crate alone.
+//! depends on this crate alone. The [`manual`] says how it is used, what it promises, and how to run it.
 
 mod builder;
 mod calls;
@@ -15,6 +15,7 @@ pub mod link;
 mod logging;
 mod lookup;
 mod mail;
+pub mod manual;
 mod memory;
 mod node;
 #[cfg(unix)]
