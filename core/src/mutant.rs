@@ -48,6 +48,12 @@ mutants! {
     ClaimsNotSerialised,
     /// A refused connection is proof, without asking the other observers.
     EvidenceNotAsked,
+    /// Under a quorum a name is taken over although a registration that it beat may still run.
+    OtherCopiesRunOn,
+    /// A report of a start is believed of a host that has died since.
+    DeadHostsAdopted,
+    /// Who was forgotten accuses the others until its next life.
+    ForgottenAccuse,
     /// A member that is asked whether it hears a life says no.
     HearingDenied,
     /// A refused connection proves nothing.
@@ -140,6 +146,15 @@ mutants! {
     GroupsNotLevelled,
     /// A name that ended stays in its groups.
     GroupsOutliveTheirNames,
+    /// A message for a name that went elsewhere is dropped. This and the next three are rules of the data path, which
+    /// the simulator turns off around the machines of `delivery`.
+    NotForwarded,
+    /// What is forwarded again on another link is handled again.
+    ForwardedTakenTwice,
+    /// What is sent to a name that moved is not held until what was sent before has come.
+    MovedNotHeld,
+    /// Who asks whether all that it sent has come is told so at once.
+    FlushedEarly,
     /// Who joins or leaves a group is answered before another member holds it.
     GroupsAnsweredBeforeCopy,
 }

@@ -210,7 +210,8 @@ impl Machine {
 
     /// Whether this life was forgotten, and gives way to the next one of its node.
     pub(crate) fn ends_for_another_life(&self) -> bool {
-        self.departure.anew.is_some() || self.is_between_lives()
+        let ends = self.departure.anew.is_some() || self.is_between_lives();
+        ends && !self.broken(Mutant::ForgottenAccuse)
     }
 
     fn begin_next_life(&mut self) {

@@ -99,7 +99,7 @@ impl Machine {
         if !self.owns(slot) {
             return; // the host finds the new arbiter by itself
         }
-        if self.is_gone(host) {
+        if self.is_gone(host) && !self.broken(Mutant::DeadHostsAdopted) {
             return; // it waited for a gate, and the host did not
         }
         if !self.is_settled(&report.name) {

@@ -238,6 +238,18 @@ impl Machine {
         entry.holder().is_none_or(|life| self.is_gone(life) && self.links.to(life).is_none())
     }
 
+    /// Whether a beaten registration of this name may still run, under a strategy that has no name run twice. Under
+    /// another one the winner runs first, to hear what the beaten copy knows.
+    fn has_other_copies(&self, name: &Name) -> bool {
+        let may_run = |loser: &Entry| {
+            let holder = loser.holder().filter(|_| !loser.is_attached());
+            holder.is_some_and(|life| life == self.me || self.may_run(life))
+        };
+        self.strategy.pause_after_silence(&self.config).is_some()
+            && !self.broken(Mutant::OtherCopiesRunOn)
+            && self.registry.losers(name).iter().any(may_run)
+    }
+
     fn look_as_arbiter(&mut self, name: &Name) {
         let vacant = self.registry.winner(name).filter(|entry| self.is_vacant(entry));
         let Some(entry) = vacant.filter(|_| self.serves(name) && !self.desk.is_busy_with(name)) else {
@@ -246,6 +258,10 @@ impl Machine {
         };
         if self.quorum().is_err() {
             return; // we are told when there is one again
+        }
+        if self.has_other_copies(name) {
+            self.vacant.remove(name);
+            return; // we look again when it has ended
         }
         if entry.is_attached() {
             if self.broken(Mutant::AttachedOutliveTheirNode) {
