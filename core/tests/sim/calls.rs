@@ -160,6 +160,7 @@ impl World {
 
     /// Ends a scenario.
     pub fn give_up(&self, why: &str) -> ! {
-        panic!("{}\n{why}\n(seed {})", self.trace.last(200), self.settings.seed)
+        let lines = crate::sweeps::number("SKEP_LINES").map_or(200, |lines| lines as usize);
+        panic!("{}\n{why}\n(seed {})", self.trace.last(lines), self.settings.seed)
     }
 }

@@ -128,6 +128,8 @@ pub mod kind {
     pub const WANDERING: &str = "wandering";
     /// Stays where it runs as long as its node does.
     pub const STAYING: &str = "staying";
+    /// The same, and what it knows is for the copy that beats it. Of scenarios.
+    pub const LOYAL: &str = "loyal";
 
     /// All but `BLOCKING`, which leaves a copy behind for good.
     pub const USUAL: &[&str] = &[PLAIN, SLOW, FAILING, STUBBORN, MORTAL, TEMPORARY, RARE, HANGING, STAYING];

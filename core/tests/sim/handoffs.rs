@@ -15,7 +15,7 @@ use crate::world::{Happening, ProcessId, World};
 const STATE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a worker's state is on its way: whose, for which start, from which life, what it knows and what it heard.
-type Shipment = (Name, Epoch, Life, u64, Vec<u64>);
+type Shipment = (Name, Epoch, Life, u64, Vec<(Epoch, u64)>);
 
 impl World {
     /// The machine wants to know how a worker moves. It says so between two messages.
@@ -49,7 +49,10 @@ impl World {
         }
         let handoff = match worker.kind.as_str() {
             kind::STAYING if why != MoveReason::Draining => Handoff::Stay,
-            kind::PLAIN | kind::RARE | kind::SLOW | kind::STUBBORN => Handoff::Resume { bytes: 8 },
+            kind::LOYAL if why == MoveReason::Balance => Handoff::Stay,
+            kind::LOYAL | kind::PLAIN | kind::RARE | kind::SLOW | kind::STUBBORN => {
+                Handoff::Resume { bytes: 8 }
+            }
             kind::MORTAL if resumes => Handoff::Resume { bytes: 8 },
             _ => Handoff::Restart,
         };
@@ -154,12 +157,12 @@ impl World {
             return;
         }
         let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) else { return };
-        if worker.heard.contains(&state) {
+        if worker.heard.contains(&(beaten, state)) {
             let why =
                 format!("{} hears twice what the copy of {name} with epoch {beaten} knew", self[process]);
             return self.violate(why);
         }
-        worker.heard.push(state);
+        worker.heard.push((beaten, state));
         self.tell(
             process,
             Input::ConflictResolved { name: name.clone(), epoch, beaten, from, result: Ok(()) },
@@ -226,6 +229,7 @@ impl World {
                 self.oracle.copies.started(process, name, epoch);
             }
         }
+        self.work(process, name, epoch);
     }
 
     /// It goes on elsewhere, as the machine has just written down.
@@ -248,6 +252,7 @@ impl World {
         if let Some(target) = target {
             self.oracle.copies.expect_state(name, under, process, target, state);
         }
+        self.forward_all(process, name, epoch, to, under);
         self.step_of_move(process, to, name);
     }
 
@@ -276,6 +281,7 @@ impl World {
         if let Err(why) = self.oracle.copies.acts(process, name, under, state) {
             self.violate(why);
         }
+        self.settle_letters(process, name, under);
     }
 
     fn step_of_move(&mut self, source: ProcessId, to: Life, name: &Name) {

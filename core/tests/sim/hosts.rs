@@ -9,7 +9,7 @@ use skep_core::supervisor::{PastIntensity, Restart, RestartPolicy};
 use skep_core::{Input, Instant};
 
 use crate::faults::kind;
-use crate::oracle::Handed;
+use crate::oracle::{Handed, Note};
 use crate::process::Running;
 use crate::world::{Happening, ProcessId, World};
 
@@ -27,8 +27,10 @@ pub struct Worker {
     pub is_beaten: bool,
     /// Beaten copies whose state is on its way, and whose.
     pub awaited: Vec<(Epoch, Life)>,
-    /// What it heard of beaten copies.
-    pub heard: Vec<u64>,
+    /// What it heard, and of which beaten copy: two may know the same, if one came from the other.
+    pub heard: Vec<(Epoch, u64)>,
+    /// Messages that wait for it.
+    pub mailbox: Vec<Note>,
 }
 
 /// What a worker does.
@@ -59,7 +61,8 @@ impl Worker {
     pub fn new(kind: &Kind, state: u64) -> Self {
         let kind = kind.as_str().to_owned();
         let (asked, is_kept, awaited, heard) = (None, false, Vec::new(), Vec::new());
-        Self { kind, phase: Phase::Starting, state, asked, is_kept, is_beaten: false, awaited, heard }
+        let (phase, mailbox) = (Phase::Starting, Vec::new());
+        Self { kind, phase, state, asked, is_kept, is_beaten: false, awaited, heard, mailbox }
     }
 
     pub fn is_active(&self) -> bool {
@@ -160,6 +163,7 @@ impl World {
             self.after(lifetime, Happening::WorkerExits(process, name.clone(), epoch));
         }
         self.oracle.copies.started(process, name, epoch);
+        self.settle_letters(process, name, epoch);
         self.check_state_kept(name);
         self.tell(process, Input::WorkerStarted { name: name.clone(), epoch, result: Ok(()) });
     }
@@ -175,7 +179,7 @@ impl World {
         }
         let gives_up = worker.kind == kind::TEMPORARY;
         self[process].workers.remove(&key);
-        self.oracle.copies.ended(process, name, epoch);
+        self.oracle.ended(process, name, epoch);
         if gives_up {
             self.oracle.worker_gave_up(self.now, name);
         }
@@ -226,7 +230,7 @@ impl World {
             }
             Some(Phase::Stopping(outcome)) => {
                 self[process].workers.remove(&key);
-                self.oracle.copies.ended(process, name, epoch);
+                self.oracle.ended(process, name, epoch);
                 outcome
             }
             Some(Phase::Cancelled) => {

@@ -8,9 +8,10 @@ use skep_core::event::{Input, Observation, Request, WorkerSpec};
 use skep_core::id::{Address, Name, Source};
 use skep_core::wire::Hello;
 
+use crate::messages::Postroom;
 use crate::network::Told;
 use crate::process::{Process, Running};
-use crate::world::{Happening, ProcessId, SiteId, Standstill, World};
+use crate::world::{Happening, ProcessId, SiteId, Standstill, Waiting, World};
 
 impl World {
     /// Starts a process at a site, unless one runs there.
@@ -35,6 +36,7 @@ impl World {
             is_leaving: false,
             disturbed: None,
             standstill: Standstill::default(),
+            post: Postroom::default(),
             places: BTreeMap::new(),
             groups: BTreeMap::new(),
             workers: BTreeMap::new(),
@@ -107,12 +109,13 @@ impl World {
         if told == Told::Never {
             self.sites[site.0].has_power = false;
         }
+        self.lose_letters(process);
         self.drop_links(process, told);
         self[process].standstill = Standstill::default();
         self.forget_calls(process);
         let workers = std::mem::take(&mut self[process].workers);
         for (name, epoch) in workers.into_keys() {
-            self.oracle.copies.ended(process, &name, epoch);
+            self.oracle.ended(process, &name, epoch);
         }
         self.lose_node(process);
     }
@@ -159,8 +162,11 @@ impl World {
         if self.random.percent(50) {
             self.feed(process, Input::Timeout);
         }
-        for input in inputs {
-            self.tell(process, input);
+        for waiting in inputs {
+            match waiting {
+                Waiting::Input(input) => self.tell(process, input),
+                Waiting::Letter(from, letter) => self.on_letter(process, from, letter),
+            }
         }
         self[process].wake = None;
         if self[process].lives() {

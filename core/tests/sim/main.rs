@@ -19,6 +19,7 @@ mod groups;
 mod handoffs;
 mod hosts;
 mod lives;
+mod messages;
 mod mutants;
 mod network;
 mod oracle;

@@ -7,8 +7,9 @@ use skep_core::Instant;
 use skep_core::error::DialFailure;
 use skep_core::event::{Input, Way};
 use skep_core::id::{Address, LinkId};
-use skep_core::wire::{Deframer, Frame};
+use skep_core::wire::{Deframer, Frame, Lane};
 
+use crate::messages::Letter;
 use crate::world::{Happening, ProcessId, SiteId, World};
 
 /// Index of a connection attempt.
@@ -163,7 +164,8 @@ impl World {
         if Side::BOTH.iter().all(|&side| self.end(link, side).state == EndState::Over) {
             self.network.open.retain(|&open| open != link);
             for side in Side::BOTH {
-                self.end(link, side).inward = Pipe::default();
+                let Pipe { packets, .. } = std::mem::take(&mut self.end(link, side).inward);
+                packets.iter().for_each(|(_, packet)| self.lose_packet(packet));
             }
         }
     }
@@ -182,7 +184,7 @@ impl World {
     /// Puts something on the way from this end.
     pub fn push(&mut self, link: LinkNumber, side: Side, packet: Packet) {
         if self.link(link).is_dead || self.end(link, side).state != EndState::Open {
-            return; // lost, and nobody is told
+            return self.lose_packet(&packet); // and nobody is told
         }
         let (here, there) = self.sites_of(link, side);
         let latency = self.latency();
@@ -212,6 +214,7 @@ impl World {
             let Some((_, packet)) = self.end(link, side).inward.packets.pop_front() else { return };
             let process = self.link(link).process(side);
             if self.end(link, side).state != EndState::Open {
+                self.lose_packet(&packet);
                 continue;
             }
             let Packet::Bytes(bytes) = packet else {
@@ -225,10 +228,13 @@ impl World {
             while let Some(frame) =
                 self.end(link, side).inward.deframer.next_frame().expect("these are frames")
             {
-                if frame.is_control() {
-                    self.tell(process, Input::Message { link: link_id(link, side), frame });
-                } else {
-                    self.on_bulk(process, &frame);
+                match frame.lane() {
+                    Lane::Control => self.tell(process, Input::Message { link: link_id(link, side), frame }),
+                    Lane::Calls => {
+                        let from = self.link(link).process(side.other());
+                        self.on_letter(process, self[from].life, Letter::of(&frame));
+                    }
+                    Lane::Bulk => self.on_bulk(process, &frame),
                 }
             }
         }

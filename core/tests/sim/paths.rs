@@ -17,7 +17,8 @@ impl World {
     fn kill_link(&mut self, link: LinkNumber, pauses: [Duration; 2]) {
         self.link(link).is_dead = true;
         for (side, pause) in Side::BOTH.into_iter().zip(pauses) {
-            self.end(link, side).inward.packets.clear();
+            let packets = std::mem::take(&mut self.end(link, side).inward.packets);
+            packets.iter().for_each(|(_, packet)| self.lose_packet(packet));
             self.after(pause, Happening::EndDown(link, side));
         }
     }

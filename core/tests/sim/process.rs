@@ -5,15 +5,16 @@ use std::fmt;
 use std::time::Duration;
 
 use skep_core::error::{Refusal, RetireReason};
-use skep_core::event::Placement;
+use skep_core::event::{Placement, Way};
 use skep_core::id::{Address, CallId, Epoch, Group, Life, LinkId, Name, NodeName};
 use skep_core::supervisor::PastIntensity;
 use skep_core::wire::Hello;
 use skep_core::{Event, Input, Instant, Machine, Output};
 
 use crate::hosts::Worker;
+use crate::messages::Postroom;
 use crate::network::Told;
-use crate::world::{Happening, ProcessId, SiteId, Standstill, World};
+use crate::world::{Happening, ProcessId, SiteId, Standstill, Waiting, World};
 
 /// One life of a node.
 pub struct Process {
@@ -31,6 +32,8 @@ pub struct Process {
     /// When it last stood still or had its clock jump.
     pub disturbed: Option<Instant>,
     pub standstill: Standstill,
+    /// What carries messages of its users.
+    pub post: Postroom,
     /// What it last said of each name.
     pub places: BTreeMap<Name, Placement>,
     /// Who is in each group, as it last said.
@@ -144,7 +147,9 @@ impl World {
     pub fn tell(&mut self, process: ProcessId, input: Input) {
         match self[process].running {
             Running::Dead => {}
-            Running::Frozen | Running::CoreFrozen => self[process].standstill.inputs.push_back(input),
+            Running::Frozen | Running::CoreFrozen => {
+                self[process].standstill.inputs.push_back(Waiting::Input(input))
+            }
             Running::Yes => self.feed(process, input),
         }
     }
@@ -158,9 +163,13 @@ impl World {
             Input::DialFailed { address, .. } => {
                 self[process].dials.remove(address);
             }
-            Input::LinkUp { way: skep_core::event::Way::Dialled(address), .. } => {
-                self[process].dials.remove(&address.clone());
+            Input::LinkUp { link, way, peer } => {
+                if let Way::Dialled(address) = way {
+                    self[process].dials.remove(address);
+                }
+                self.letters_linked(process, *link, peer.life);
             }
+            Input::LinkDown { link } => self.letters_unlinked(process, *link),
             _ => {}
         }
         self.note_of(process, format_args!("{}", Brief(&input)));
@@ -196,6 +205,7 @@ impl World {
                 return;
             }
         }
+        self.attend(process);
         self.set_alarm(process);
     }
 
@@ -240,7 +250,10 @@ impl World {
                 self[process].bytes_sent += frame.wire_len() as u64;
                 self.send(process, link, &frame);
             }
-            Output::Close { link, .. } => self.close(process, link),
+            Output::Close { link, .. } => {
+                self.close(process, link);
+                self.letters_closed(process, link);
+            }
             Output::Start { name, epoch, kind, .. } => self.start_worker(process, name, epoch, kind),
             Output::Stop { name, epoch, grace, .. } => self.stop_worker(process, &name, epoch, grace),
             Output::BeginHandoff { name, epoch, why } => self.begin_handoff(process, name, epoch, why),
@@ -270,6 +283,7 @@ impl World {
         if self[process].places.get(&name) != placement.as_ref() {
             self.oracle.copies.changes += 1;
         }
+        self.hold_if_moved(process, &name, placement.as_ref().and_then(|placement| placement.holder));
         match placement {
             Some(placement) => {
                 if placement.holder.is_none() {
@@ -287,12 +301,13 @@ impl World {
     fn on_event(&mut self, process: ProcessId, event: &Event) {
         match event {
             Event::Formed { up } => {
-                let alone = *up <= 1;
-                let others = self
-                    .all_running()
-                    .into_iter()
-                    .any(|other| other != process && self[other].formed.is_some() && !self[other].is_leaving);
-                if alone && others {
+                let mut others = self.all_running();
+                others.retain(|&other| {
+                    other != process && self[other].formed.is_some() && !self[other].is_leaving
+                });
+                // who is linked with them boots together with them, and hears of each other in a moment
+                let is_linked = others.iter().any(|&other| self.open_link(process, other).is_some());
+                if *up <= 1 && !others.is_empty() && !is_linked {
                     self.oracle.split(self.now); // two clusters, until they meet
                 }
                 self[process].formed = Some(self.now);
@@ -326,6 +341,7 @@ impl World {
                 self[process].known_up.remove(life);
                 self[process].counted_down.push((now, *life));
                 self.check_innocence(process, *life, *evidence);
+                self.take_back_letters(process, *life);
             }
             _ => {}
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use skep_core::event::{Placement, Reply, Request, Status};
 use skep_core::id::{Epoch, Life, Name};
 
+use crate::faults::kind;
 use crate::hosts::Phase;
 use crate::oracle::Belief;
 use crate::process::Running;
@@ -139,6 +140,9 @@ impl World {
         if let Some(problem) = self.different_groups(&running) {
             return Ok(Some(problem));
         }
+        if let Some(problem) = self.undelivered() {
+            return Ok(Some(problem));
+        }
         let Some(&first) = running.first() else { return Ok(None) };
         let places = self[first].places.clone();
         let problem = places
@@ -160,7 +164,7 @@ impl World {
     ) -> Result<Option<String>, Violation> {
         for (name, placement) in places {
             let stays = placement.attached
-                || placement.kind.as_str() == crate::faults::kind::STAYING
+                || [kind::STAYING, kind::LOYAL].contains(&placement.kind.as_str())
                 || self.oracle.copies.has_stuck(name);
             if stays {
                 continue;

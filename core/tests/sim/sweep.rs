@@ -26,6 +26,8 @@ pub struct Plan {
     pub strike_every: (Duration, Duration),
     /// How long from one call to the next, on average.
     pub call_every: Option<Duration>,
+    /// How long from one message to the next, on average; in most runs nobody sends any.
+    pub send_every: Option<Duration>,
     /// How many names are in use.
     pub names: usize,
     /// How many groups names are put into; in most runs none.
@@ -155,6 +157,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
         faults,
         strike_every,
         call_every: Some(random.between(millis(3), millis(if is_hot { 6 } else { 120 }))),
+        send_every: None,
         names: if is_hot { 1 + random.below(4) } else { 3 + random.below(28) },
         groups: if seed.is_multiple_of(GROUPS_EVERY) { 1 + (seed / GROUPS_EVERY % 3) as usize } else { 0 },
         rare_percent: [10, 30, 70][random.below(3)],
@@ -200,7 +203,17 @@ fn draw(seed: u64) -> (Settings, Plan) {
         one_moment: false,
     };
     ask_for_quorum(mood, &mut settings, &mut plan);
+    plan.send_every = sends(mood, seed);
     (settings, plan)
+}
+
+/// In every third run in which it is promised that messages arrive, users send some. Drawn apart, so that the other
+/// runs stay what they are.
+fn sends(mood: Mood, seed: u64) -> Option<Duration> {
+    let mut random = Random::new(seed ^ 0x3e55);
+    let pause = random.between(Duration::from_millis(1), Duration::from_millis(20));
+    let is_promised = matches!(mood, Mood::Spaced | Mood::Honest | Mood::Corrected);
+    (is_promised && random.percent(33)).then_some(pause)
 }
 
 /// In every sixth run names need a quorum. Drawn apart, so that the other runs stay what they are.
@@ -281,6 +294,9 @@ impl World {
         if self.plan.groups > 0 {
             self.after(Duration::from_millis(1), Happening::GroupCall);
         }
+        if self.plan.send_every.is_some() {
+            self.after(Duration::from_millis(1), Happening::UserSends);
+        }
         let first = self.random.between(Duration::ZERO, self.plan.strike_every.1);
         self.after(first, Happening::Strike);
         if self.settings.spaced {
@@ -326,6 +342,7 @@ impl World {
         self.crash_at_answer = false;
         self.trouble_at_move = None;
         self.plan.call_every = None;
+        self.plan.send_every = None;
         self.healed = true;
         for process in self.all_running() {
             self[process].crash_after = None;

@@ -11,7 +11,7 @@ use crate::trace::Telling;
 /// Lines of the trace that a failure prints; `SKEP_LINES` asks for more.
 const LINES: usize = 80;
 
-fn number(variable: &str) -> Option<u64> {
+pub fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 

@@ -11,6 +11,7 @@ use skep_core::mutant::Mutant;
 use skep_core::placement::{Place, StrategyId};
 use skep_core::{Config, Instant};
 
+use crate::messages::Letter;
 use crate::network::{DialId, LinkNumber, Network, Side};
 use crate::oracle::Oracle;
 use crate::process::Process;
@@ -93,6 +94,10 @@ pub enum Happening {
     UserCall,
     /// The next call about a group.
     GroupCall,
+    /// The next messages of a random run.
+    UserSends,
+    /// A process has held messages for too long.
+    Attend(ProcessId),
 }
 
 /// How a fault ends.
@@ -365,6 +370,8 @@ impl World {
             Happening::Strike => self.strike(),
             Happening::UserCall => self.user_call(),
             Happening::GroupCall => self.group_call(),
+            Happening::UserSends => self.user_sends(),
+            Happening::Attend(process) => self.attend(process),
         }
     }
 
@@ -447,11 +454,18 @@ impl std::ops::IndexMut<ProcessId> for World {
     }
 }
 
+/// What comes in order.
+#[derive(Debug)]
+pub enum Waiting {
+    Input(Input),
+    Letter(Life, Letter),
+}
+
 /// What waits for a process that stands still.
 #[derive(Default, Debug)]
 pub struct Standstill {
-    /// Inputs that its core has not seen.
-    pub inputs: VecDeque<Input>,
+    /// What its core has not seen, and its engine.
+    pub inputs: VecDeque<Waiting>,
     /// What its own hosts and timers would have done.
     pub happenings: VecDeque<Happening>,
     /// Connections that its kernel accepted.

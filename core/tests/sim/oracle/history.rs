@@ -24,6 +24,8 @@ pub struct History {
     pub(super) perhaps_removed: Option<Instant>,
     /// When its worker last ended for good by itself.
     pub(super) gave_up: Option<Instant>,
+    /// On two sides of a cut callers may have registered it twice: which of them goes on is not theirs to know.
+    is_contested: bool,
 }
 
 /// What callers may believe of a name.
@@ -53,6 +55,7 @@ impl Default for History {
             perhaps_registered: None,
             perhaps_removed: None,
             gave_up: None,
+            is_contested: false,
         }
     }
 }
@@ -105,9 +108,9 @@ impl History {
         self.registering.remove(&call);
         match result {
             Ok(registration) => {
-                if let (Belief::Registered { since, .. }, true, true) =
-                    (&self.belief, whole, self.removing.is_empty())
-                {
+                // this answer may come late, of a registration that was removed before the other one was made
+                let is_one = whole && !self.may_be_removed_since(asked.since, whole);
+                if let (Belief::Registered { since, .. }, true) = (&self.belief, is_one) {
                     return Err(format!(
                         "two callers hear that they registered it, the first at {:.6} s",
                         since.as_nanos() as f64 / 1e9
@@ -123,6 +126,7 @@ impl History {
                     } else {
                         Belief::Registered { since: now, epoch: registration.epoch, attached }
                     };
+                self.is_contested |= !whole && self.registered.is_some();
                 self.registered = Some(now);
             }
             Err(RegisterError::Timeout) => self.register_unclear(now, call),
@@ -213,7 +217,8 @@ impl History {
 
     /// Whether it stood all the time, and nobody can have registered it a second time meanwhile.
     pub(super) fn is_one_registration_since(&self, from: Instant) -> bool {
-        self.is_registered_throughout(from)
+        !self.is_contested
+            && self.is_registered_throughout(from)
             && !self.may_be_removed_since(from, false)
             && !self.may_be_registered_since(from)
     }

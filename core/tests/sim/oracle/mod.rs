@@ -14,6 +14,7 @@
 
 mod copies;
 mod history;
+mod messages;
 mod seats;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::world::ProcessId;
 
 pub use copies::{Copies, Handed};
 pub use history::{Belief, History};
+pub use messages::{Messages, Note};
 pub use seats::Seat;
 
 /// After this time without trouble every member knows what the others know.
@@ -38,6 +40,7 @@ pub struct Oracle {
     /// Whether members are never wrong about each other in this run.
     strict: bool,
     pub copies: Copies,
+    pub messages: Messages,
     pub names: BTreeMap<Name, History>,
     /// Where each name may run, as its last caller said.
     places: BTreeMap<Name, Place>,
@@ -100,6 +103,7 @@ impl Oracle {
         Self {
             strict,
             copies: Copies::default(),
+            messages: Messages::default(),
             names: BTreeMap::new(),
             places: BTreeMap::new(),
             seats: BTreeMap::new(),
@@ -117,9 +121,16 @@ impl Oracle {
         self.disturbances += 1;
     }
 
+    /// A copy ended, and did not go on elsewhere.
+    pub fn ended(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
+        self.copies.ended(process, name, epoch);
+        self.messages.ended(name, epoch);
+    }
+
     /// From now on members may be wrong about each other.
     pub fn split(&mut self, now: Instant) {
         self.disturb(now);
+        self.messages.void();
         self.split = Some(Instant::FAR);
         // whoever counts their node down by mistake removes them
         for history in self.names.values_mut() {

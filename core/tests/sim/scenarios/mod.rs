@@ -1,12 +1,14 @@
 //! Named situations, each a few lines: what users of Swarm met, and must not meet again.
 
 mod by_bytes;
+mod cuts;
 mod detection;
 mod discovery;
 mod forgetting;
 mod formation;
 mod groups;
 mod leaving;
+mod messages;
 mod moves;
 mod placement;
 mod quorum;
@@ -37,6 +39,10 @@ macro_rules! scenarios {
 scenarios! {
     by_bytes::a_barrier_is_acknowledged_only_by_an_equal_ring,
     by_bytes::a_removal_is_not_forgotten_before_all_logs_of_those_who_saw_it_are_here,
+    cuts::two_halves_that_meet_again_link_by_link_become_one,
+    cuts::one_of_three_that_was_cut_off_comes_back_to_the_same_names,
+    cuts::an_update_that_is_lost_between_any_two_is_repaired_in_seconds,
+    cuts::slow_starts_and_moves_delay_nobody_else,
     detection::a_frozen_node_is_counted_down_within_the_bound,
     detection::a_short_pause_changes_nothing,
     detection::a_thawed_node_does_not_accuse_the_rest,
@@ -77,6 +83,9 @@ scenarios! {
     leaving::a_node_that_leaves_loses_nothing_and_is_counted_as_left,
     leaving::rolling_restarts_lose_no_name,
     leaving::from_one_to_five_to_one_loses_no_name,
+    messages::messages_to_names_that_move_to_a_new_node_come_once_and_in_order,
+    messages::messages_to_names_of_a_node_that_drains_come_once_and_in_order,
+    messages::what_is_forwarded_when_a_link_breaks_is_sent_again_and_taken_once,
     moves::a_node_that_joins_gets_its_share_with_all_that_the_workers_know,
     moves::a_node_that_drains_hands_over_all_that_its_workers_know,
     moves::a_worker_that_asks_to_stay_stays_until_its_node_leaves,

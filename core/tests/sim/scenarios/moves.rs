@@ -284,7 +284,7 @@ pub fn after_a_cut_the_winner_hears_once_what_the_beaten_copy_knew() {
             let text = format!("n{number}");
             let (_, worker) =
                 world[process].workers.iter().find(|((name, _), _)| name.as_str() == text).expect("it runs");
-            let knows = |known: &u64| *known == state || worker.heard.contains(known);
+            let knows = |known: &u64| *known == state || worker.heard.iter().any(|(_, heard)| heard == known);
             assert!(
                 copies[&number].iter().all(knows),
                 "seed {seed}: {text} does not know what both copies knew"

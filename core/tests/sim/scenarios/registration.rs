@@ -189,7 +189,7 @@ impl World {
         let name = name(text);
         let (_, epoch) = self.active_copies(&name)[0];
         self[holder].workers.remove(&(name.clone(), epoch));
-        self.oracle.copies.ended(holder, &name, epoch);
+        self.oracle.ended(holder, &name, epoch);
         let exit = Exit::Failed(skep_core::id::Reason::new("killed"));
         self.tell(holder, Input::WorkerExited { name, epoch, exit });
         assert!(self.now > Instant::ZERO);
