@@ -71,7 +71,7 @@ impl Machine {
                 Verdict::Retire(RetireReason::NameInUse { node, address })
             };
         }
-        if self.departed.has_forgotten(peer.life) {
+        if self.departed.has_forgotten(peer.life) && !self.broken(Mutant::EstrangedLetIn) {
             return Verdict::Estranged;
         }
         let is_taken = match self.table.of(peer.life) {

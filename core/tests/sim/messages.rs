@@ -322,6 +322,7 @@ impl World {
             self.oracle.messages.excuse_all(at, |_, _| true); // it has waited for too long, and may overtake
         }
         self[at].post.holds.on_time(now);
+        self[at].post.holds.try_again();
         for (life, token) in self[at].post.holds.ask() {
             if life == self[at].life {
                 self.on_question(at, life, token);
@@ -334,8 +335,8 @@ impl World {
         while let Some((name, notes)) = self[at].post.holds.release() {
             let to = self[at].places.get(&name).and_then(|placement| placement.holder);
             if to.is_some_and(|to| !self.can_reach(at, &name, to)) && !notes.is_empty() {
-                self[at].post.holds.put_back(&name, notes);
-                break; // the record came before the link
+                self[at].post.holds.put_back(name, notes);
+                continue; // the record came before the link
             }
             notes.into_iter().for_each(|(note, _)| self.dispatch(at, &name, note));
         }

@@ -270,7 +270,7 @@ impl World {
             });
             let is_fine = worker.phase == Phase::Running && is_known
                 || self.oracle.copies.has_stuck(name)
-                || worker.kind == crate::faults::kind::BLOCKING;
+                || worker.kind == kind::BLOCKING;
             (!is_fine).then(|| format!("{} has {name} {:?}, epoch {epoch}", self[process], worker.phase))
         })
     }

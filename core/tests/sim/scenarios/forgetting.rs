@@ -126,3 +126,68 @@ pub fn whoever_stood_still_for_longer_than_forgetting_comes_back_as_someone_new(
     (0..9).for_each(|number| assert!(world.runs_on(&format!("n{number}")).is_some(), "n{number} is lost"));
     world.fades();
 }
+
+#[test]
+pub fn who_hears_that_it_was_forgotten_blames_nobody() {
+    for seed in 0..3 {
+        let calm = Settings::calm(seed);
+        let mut world = World::new(Settings {
+            forget_after: FORGET_AFTER,
+            detection: millis(500),
+            innocents: false,
+            ..calm
+        });
+        for name in &NAMES[..3] {
+            let site = world.site(name, KINDS);
+            world.boot(site);
+        }
+        world.rest();
+        let nodes = world.all_running();
+        for number in 0..12 {
+            // they take their time to stop, which is the time in which it could
+            assert!(world.claim(nodes[number % 3], &format!("n{number}"), managed(kind::STUBBORN)).is_ok());
+        }
+        world.rest();
+        world.oracle.split(world.now);
+        world.freeze(nodes[1], Running::Frozen);
+        world.wait(FORGET_AFTER * 2);
+        world.thaw(nodes[1]);
+        world.oracle.heal(world.now);
+        world.rest();
+        assert!(!world[nodes[1]].lives(), "seed {seed}: it goes on as someone new");
+        for other in [nodes[0], nodes[2]] {
+            assert!(!world.counts_down(nodes[1], other), "seed {seed}: it counts {} down", world[other]);
+        }
+    }
+}
+
+#[test]
+pub fn who_reaches_both_sides_of_a_cut_that_forgot_each_other_does_not_mix_them() {
+    for seed in 0..4 {
+        let (mut world, nodes) = forgetful(seed, 5, 0);
+        for number in 0..12 {
+            assert!(world.register(nodes[number % 5], &format!("old-{number}")).is_ok());
+        }
+        world.rest();
+        let small: Vec<SiteId> = nodes[..2].iter().map(|&node| world[node].site).collect();
+        world.cut_off(&small);
+        world.wait(millis(3000));
+        for number in 0..4 {
+            assert!(world.unregister(nodes[4], &format!("old-{number}")).is_ok());
+        }
+        world.wait(FORGET_AFTER * 2);
+        let between = world.site("f", KINDS);
+        world.boot(between);
+        world.wait(millis(4000));
+        world.mend_cut();
+        world.rest();
+        for number in 0..4 {
+            let removed = crate::calls::name(&format!("old-{number}"));
+            let is_back = |process: ProcessId| world[process].places.contains_key(&removed);
+            assert!(!world.all_running().into_iter().any(is_back), "seed {seed}: {removed} is back");
+        }
+        for number in 4..12 {
+            assert!(world.runs_on(&format!("old-{number}")).is_some(), "seed {seed}: old-{number} is lost");
+        }
+    }
+}

@@ -56,6 +56,8 @@ scenarios! {
     forgetting::a_name_that_nobody_can_run_outlives_the_forgetting_of_its_holder,
     forgetting::two_sides_that_forgot_each_other_become_one_without_losing_or_raising_a_name,
     forgetting::whoever_stood_still_for_longer_than_forgetting_comes_back_as_someone_new,
+    forgetting::who_hears_that_it_was_forgotten_blames_nobody,
+    forgetting::who_reaches_both_sides_of_a_cut_that_forgot_each_other_does_not_mix_them,
     discovery::a_source_that_fails_changes_nothing,
     discovery::an_empty_answer_is_not_believed_at_once,
     discovery::a_live_peer_that_all_sources_forget_stays_a_member,
