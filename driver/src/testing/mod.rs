@@ -54,6 +54,9 @@
 //! another order. Time passes only when nothing else is left to do, so that a test must not wait for anything outside
 //! of it: no sockets, no threads, no other runtime. Workers tell the time by [`Context::now`](crate::Context::now) and
 //! wait by [`Context::sleep`](crate::Context::sleep).
+//!
+//! Workers that use the timers or the I/O of a runtime of their own are tested on that: on tokio with nodes that have
+//! a `TokioRuntime` whose clock is paused, and a [`MemoryNetwork`](crate::MemoryNetwork) between them.
 
 mod cluster;
 
