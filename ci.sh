@@ -54,6 +54,11 @@ step clippy-all-features 240 cargo clippy --locked --workspace --all-targets --a
 # Together the crates lend each other the features of what they depend on; alone each must name its own.
 step each-alone 240 bash -c 'for crate in core driver discovery transport-tcp adapter-tokio adapter-smol examples; do
     cargo check --locked --quiet --manifest-path "$crate/Cargo.toml" || exit; done'
+# And a source whose feature is the only one must find all it needs.
+sources=(dns kubernetes postgres etcd consul ec2 ecs)
+step each-source 300 bash -c 'for source in "$@"; do
+    cargo clippy --locked --quiet --package skep-discovery --features "$source" -- -D warnings || exit; done' \
+    each-source "${sources[@]}"
 step no-std 120 bash core/no-std/check.sh "$target/no-std"
 step no-async-std 60 bash adapter-smol/no-async-std.sh
 oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -71,17 +76,29 @@ step networks 240 cargo test --locked --package skep-examples --test nodes -- --
 # whose server is missing says so and passes.
 installs() {
     if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
-        command -v "$1" >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+        [[ -n $(compgen -G "$1") ]] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
             --no-install-recommends "$2"; } >/dev/null || printf '=== %s cannot be installed\n' "$2"
     fi
 }
 servers() {
-    installs dnsmasq dnsmasq-base
-    installs etcd etcd-server
-    cargo test --locked --package skep-discovery --features dns,kubernetes,etcd,consul -- --nocapture
+    installs /usr/sbin/dnsmasq dnsmasq-base
+    installs /usr/bin/etcd etcd-server
+    installs '/usr/lib/postgresql/*/bin/initdb' postgresql
 }
-export -f installs servers
-step servers 420 bash -c servers
+# moto, which speaks as EC2 and ECS do, in an environment of its own.
+SKEP_PYTHON=$(realpath -m "$target/moto")/bin/python
+moto() {
+    "$SKEP_PYTHON" -c 'import moto.server' 2>/dev/null ||
+        { python3 -m venv "${SKEP_PYTHON%/bin/python}" &&
+            "$SKEP_PYTHON" -m pip install --quiet 'moto[server,ec2,ecs]==5.2.5'; } ||
+        printf '=== moto cannot be installed\n'
+}
+export SKEP_PYTHON
+export -f installs servers moto
+every_source=$(IFS=,; echo "${sources[*]}")
+step install-servers 240 bash -c 'servers; moto'
+step build-servers 600 cargo test --locked --package skep-discovery --features "$every_source" --no-run
+step servers 240 cargo test --locked --package skep-discovery --features "$every_source" -- --nocapture
 # Seeds beyond those that `test` has just played, on all cores.
 step sim 480 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-20000}" \
     cargo test --locked --package skep-core --test sim fresh_seeds

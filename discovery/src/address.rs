@@ -1,7 +1,7 @@
 //! Addresses as people and servers write them.
 
 use std::fmt;
-#[cfg(any(feature = "dns", feature = "kubernetes"))]
+#[cfg(feature = "server")]
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -45,7 +45,7 @@ pub fn peer_address(text: &str) -> Result<Address, BadAddress> {
 }
 
 /// The address of this port at this IP address.
-#[cfg(any(feature = "dns", feature = "kubernetes"))]
+#[cfg(feature = "server")]
 pub(crate) fn at(ip: IpAddr, port: u16) -> Address {
     Address::new(SocketAddr::new(ip, port).to_string()).expect("a socket's address is short")
 }

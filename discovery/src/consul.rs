@@ -7,12 +7,13 @@ use serde::Deserialize;
 use serde_json::json;
 use skep::Runtime;
 use skep::discovery::{Announced, Discovery, ObservationSink};
-use skep_core::event::{Observation, SourceFailure};
+use skep_core::event::SourceFailure;
 use skep_core::id::{Address, Source};
 
 use crate::address::peer_address;
-use crate::helper::{Desk, Stopped, in_thread};
-use crate::http::{Request, Server, config, read_text, transient};
+use crate::failure::{config, read_text, transient};
+use crate::helper::{in_thread, look_every};
+use crate::http::{Request, Server};
 
 /// The source: the instances of a service that pass their checks, asked for every two seconds. It registers this node
 /// with the agent, with a check of its own that it passes each time and that fails 15 seconds after it last did, and
@@ -50,9 +51,9 @@ impl Consul {
         Self { every, ..self }
     }
 
-    fn send(&self, path: &str, request: Request<'_>) -> Result<Vec<u8>, SourceFailure> {
+    fn send(&self, request: Request<'_>) -> Result<Vec<u8>, SourceFailure> {
         let token = self.token.as_deref().map(read_text).transpose()?;
-        self.agent.client()?.bytes(path, token.as_deref(), request)
+        self.agent.client()?.bytes(&request.bearer(token.as_deref()))
     }
 
     fn register(&self, me: &Announced) -> Result<(), SourceFailure> {
@@ -69,16 +70,16 @@ impl Consul {
             "Meta": { "cluster": me.cluster.as_str(), "node": me.node.as_str() },
             "Check": { "TTL": "15s", "DeregisterCriticalServiceAfter": "1m" },
         });
-        self.send("/v1/agent/service/register", Request::Put(&service.to_string())).map(drop)
+        self.send(Request::put("/v1/agent/service/register", &service.to_string())).map(drop)
     }
 
     fn pass(&self, me: &Announced) -> Result<(), SourceFailure> {
-        self.send(&format!("/v1/agent/check/pass/service:{}", id(me)), Request::Put("")).map(drop)
+        self.send(Request::put(&format!("/v1/agent/check/pass/service:{}", id(me)), "")).map(drop)
     }
 
     fn peers(&self, me: &Announced) -> Result<Vec<Address>, SourceFailure> {
         let path = format!("/v1/health/service/{}?passing=1", self.service);
-        let bytes = self.send(&path, Request::Get)?;
+        let bytes = self.send(Request::get(&path))?;
         let found: Vec<Instance> = serde_json::from_slice(&bytes)
             .map_err(|error| transient(format!("{path}: {error}, in '{}'", crate::http::excerpt(&bytes))))?;
         let ours = id(me);
@@ -92,18 +93,6 @@ impl Consul {
             self.pass(me)?;
         }
         self.peers(me)
-    }
-
-    fn work(&self, me: &Announced, desk: &mut Desk) -> Result<(), Stopped> {
-        loop {
-            match self.look(me) {
-                Ok(peers) => {
-                    desk.say(Observation::all(peers))?;
-                    desk.pause(self.every)?;
-                }
-                Err(failure) => desk.fail(failure)?,
-            }
-        }
     }
 }
 
@@ -155,9 +144,9 @@ impl<R: Runtime> Discovery<R> for Consul {
     async fn run(&mut self, _runtime: R, me: Announced, sink: ObservationSink) {
         let source = self.clone();
         in_thread("consul", sink, move |desk| {
-            let worked = source.work(&me, desk);
+            let worked = look_every(desk, source.every, || source.look(&me));
             // Its check would fail by itself: whether the agent hears this now changes only when.
-            let _ = source.send(&format!("/v1/agent/service/deregister/{}", id(&me)), Request::Put(""));
+            let _ = source.send(Request::put(&format!("/v1/agent/service/deregister/{}", id(&me)), ""));
             worked
         })
         .await;

@@ -1,7 +1,8 @@
 //! Peers that leave their addresses in etcd, each under a lease, which ends with whoever holds it.
 //!
 //! It speaks the JSON that etcd's own gateway has for its API (v3), so it needs no gRPC. Keys are asked for every two
-//! seconds, rather than watched: one small request a node, and nothing to lose the thread of.
+//! seconds, rather than watched: the lease has to be kept alive as often anyhow, a watch through the gateway holds a
+//! second connection, and it ends without a word when the gateway restarts, so that one would ask all the same.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,21 +10,24 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use skep::Runtime;
 use skep::discovery::{Announced, Discovery, ObservationSink};
-use skep_core::event::{Observation, SourceFailure};
+use skep_core::event::{SourceFailure, SourceFault};
 use skep_core::id::{Address, Source};
 
 use crate::address::peer_address;
-use crate::helper::{Desk, Stopped, in_thread};
-use crate::http::{Request, Server, transient};
+use crate::failure::{read_text, transient};
+use crate::helper::{in_thread, look_every};
+use crate::http::{Request, Server, excerpt};
 
 /// The source: the keys below a prefix and the cluster's name, each the life of a node with its address. It puts its
 /// own key there, under a lease of 15 seconds that it keeps alive, and revokes when it leaves.
 #[derive(Clone, Debug)]
 pub struct Etcd {
     server: Server,
+    user: Option<(String, PathBuf)>,
     prefix: String,
     every: Duration,
     lease: Duration,
@@ -34,6 +38,7 @@ impl Etcd {
     pub fn at(url: impl Into<String>) -> Self {
         Self {
             server: Server::new(url),
+            user: None,
             prefix: "skep/".into(),
             every: Duration::from_secs(2),
             lease: Duration::from_secs(15),
@@ -44,6 +49,13 @@ impl Etcd {
     #[must_use]
     pub fn ca_file(self, path: impl Into<PathBuf>) -> Self {
         Self { server: self.server.ca_file(path), ..self }
+    }
+
+    /// Who speaks, and the file with the password, which is read again each time that a token is over. The role of the
+    /// user needs `readwrite` of the keys below the prefix.
+    #[must_use]
+    pub fn user(self, name: impl Into<String>, password_file: impl Into<PathBuf>) -> Self {
+        Self { user: Some((name.into(), password_file.into())), ..self }
     }
 
     /// What keys begin with.
@@ -64,30 +76,55 @@ impl Etcd {
         Self { lease: lease.max(Duration::from_secs(1)), ..self }
     }
 
-    fn post<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        body: serde_json::Value,
-    ) -> Result<T, SourceFailure> {
-        self.server.client()?.json(path, None, Request::Post(&body.to_string()))
+    fn post<T: DeserializeOwned>(&self, path: &str, body: Value, held: &Held) -> Result<T, SourceFailure> {
+        let body = body.to_string();
+        let request = Request::post(path, &body);
+        let request = match &held.token {
+            Some(token) => request.header("authorization", token), // as it is: not as a bearer's
+            None => request,
+        };
+        self.server.client()?.json(&request).map_err(|failure| match failure.fault {
+            // What it says with status 400 to who should have said a name.
+            SourceFault::Transient if failure.reason.as_str().contains("user name is empty") => {
+                SourceFailure { fault: SourceFault::Auth, ..failure }
+            }
+            _ => failure,
+        })
+    }
+
+    /// A token for the user, where there is one.
+    fn authenticate(&self) -> Result<Option<String>, SourceFailure> {
+        let Some((name, password)) = &self.user else { return Ok(None) };
+        let body = json!({ "name": name, "password": read_text(password)? }).to_string();
+        let path = "/v3/auth/authenticate";
+        let answer = self.server.client()?.answer(&Request::post(path, &body))?;
+        if answer.status == 400 {
+            return Err(SourceFailure { fault: SourceFault::Auth, ..answer.failure(path) }); // a bad password
+        }
+        if !answer.is_success() {
+            return Err(answer.failure(path));
+        }
+        let told: Token = serde_json::from_slice(&answer.body)
+            .map_err(|error| transient(format!("{path}: {error}, in '{}'", excerpt(&answer.body))))?;
+        Ok(Some(told.token))
     }
 
     /// A new lease with our key under it.
-    fn announce(&self, me: &Announced) -> Result<String, SourceFailure> {
-        let granted: Lease = self.post("/v3/lease/grant", json!({ "TTL": self.lease.as_secs() }))?;
+    fn announce(&self, me: &Announced, held: &Held) -> Result<String, SourceFailure> {
+        let granted: Lease = self.post("/v3/lease/grant", json!({ "TTL": self.lease.as_secs() }), held)?;
         let key = format!("{}{}", self.below(me), me.life);
         let put = json!({
             "key": STANDARD.encode(key),
             "value": STANDARD.encode(me.address.as_str()),
             "lease": granted.id,
         });
-        let _: serde_json::Value = self.post("/v3/kv/put", put)?;
+        let _: Value = self.post("/v3/kv/put", put, held)?;
         Ok(granted.id)
     }
 
     /// Whether the lease is still there.
-    fn keep_alive(&self, lease: &str) -> Result<bool, SourceFailure> {
-        let kept: KeptAlive = self.post("/v3/lease/keepalive", json!({ "ID": lease }))?;
+    fn keep_alive(&self, lease: &str, held: &Held) -> Result<bool, SourceFailure> {
+        let kept: KeptAlive = self.post("/v3/lease/keepalive", json!({ "ID": lease }), held)?;
         Ok(kept.result.ttl.parse().is_ok_and(|seconds: u64| seconds > 0))
     }
 
@@ -95,41 +132,54 @@ impl Etcd {
         format!("{}{}/", self.prefix, me.cluster)
     }
 
-    fn peers(&self, me: &Announced) -> Result<Vec<Address>, SourceFailure> {
+    fn peers(&self, me: &Announced, held: &Held) -> Result<Vec<Address>, SourceFailure> {
         let begin = self.below(me).into_bytes();
         let mut end = begin.clone();
         if let Some(last) = end.last_mut() {
             *last += 1; // from `/` to `0`: all keys that begin so
         }
         let range = json!({ "key": STANDARD.encode(begin), "range_end": STANDARD.encode(end) });
-        let found: Range = self.post("/v3/kv/range", range)?;
+        let found: Range = self.post("/v3/kv/range", range, held)?;
         found.kvs.iter().map(|it| it.address()).filter(|it| it.as_ref() != Ok(&me.address)).collect()
     }
 
-    /// One round: our key is there, and who else.
-    fn look(&self, me: &Announced, lease: &mut Option<String>) -> Result<Vec<Address>, SourceFailure> {
-        let is_there = match lease {
-            Some(lease) => self.keep_alive(lease)?,
+    /// One round; a token that is over, as after a restart of the server, is no failure yet.
+    fn look(&self, me: &Announced, held: &mut Held) -> Result<Vec<Address>, SourceFailure> {
+        if held.token.is_some() {
+            match self.round(me, held) {
+                Err(failure) if failure.fault == SourceFault::Auth => {}
+                looked => return looked,
+            }
+        }
+        held.token = None; // not sent along with the password
+        held.token = self.authenticate()?;
+        self.round(me, held)
+    }
+
+    /// Our key is there, and who else.
+    fn round(&self, me: &Announced, held: &mut Held) -> Result<Vec<Address>, SourceFailure> {
+        let is_there = match &held.lease {
+            Some(lease) => self.keep_alive(lease, held)?,
             None => false,
         };
         if !is_there {
-            *lease = None;
-            *lease = Some(self.announce(me)?);
+            held.lease = None;
+            held.lease = Some(self.announce(me, held)?);
         }
-        self.peers(me)
+        self.peers(me, held)
     }
+}
 
-    fn work(&self, me: &Announced, lease: &mut Option<String>, desk: &mut Desk) -> Result<(), Stopped> {
-        loop {
-            match self.look(me, lease) {
-                Ok(peers) => {
-                    desk.say(Observation::all(peers))?;
-                    desk.pause(self.every)?;
-                }
-                Err(failure) => desk.fail(failure)?,
-            }
-        }
-    }
+/// What the server gave us.
+#[derive(Default)]
+struct Held {
+    lease: Option<String>,
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -178,11 +228,11 @@ impl<R: Runtime> Discovery<R> for Etcd {
     async fn run(&mut self, _runtime: R, me: Announced, sink: ObservationSink) {
         let source = self.clone();
         in_thread("etcd", sink, move |desk| {
-            let mut lease = None;
-            let worked = source.work(&me, &mut lease, desk);
-            if let Some(lease) = lease {
+            let mut held = Held::default();
+            let worked = look_every(desk, source.every, || source.look(&me, &mut held));
+            if let Some(lease) = &held.lease {
                 // It would end by itself: whether the server hears this now changes only when.
-                let _ = source.post::<serde_json::Value>("/v3/lease/revoke", json!({ "ID": lease }));
+                let _ = source.post::<Value>("/v3/lease/revoke", json!({ "ID": lease }), &held);
             }
             worked
         })

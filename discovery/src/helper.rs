@@ -1,14 +1,18 @@
 //! Blocking clients, each in a thread of its own, so that they serve every runtime alike.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::executor::block_on;
+use futures::task::AtomicWaker;
 use skep::discovery::ObservationSink;
 use skep::std_clock;
 use skep_core::event::{Observation, SourceFailure, SourceFault};
+use skep_core::id::Address;
 
 /// Nobody listens any more: the node leaves, or takes a new life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +29,7 @@ pub(crate) struct Desk {
 struct Stop {
     is_stopped: Mutex<bool>,
     told: Condvar,
+    waker: AtomicWaker,
 }
 
 /// The first pause after a failure; it doubles from there.
@@ -52,6 +57,23 @@ pub(crate) async fn in_thread(
     };
     if let Some(reason) = gone {
         sink.observe(Observation::failed(SourceFault::Config, reason)).await;
+    }
+}
+
+/// Looks again and again, until nobody listens.
+pub(crate) fn look_every(
+    desk: &mut Desk,
+    every: Duration,
+    mut look: impl FnMut() -> Result<Vec<Address>, SourceFailure>,
+) -> Result<(), Stopped> {
+    loop {
+        match look() {
+            Ok(peers) => {
+                desk.say(Observation::all(peers))?;
+                desk.pause(every)?;
+            }
+            Err(failure) => desk.fail(failure)?,
+        }
     }
 }
 
@@ -84,9 +106,7 @@ impl Desk {
 
     /// Waits, a quarter more or less.
     pub(crate) fn pause(&self, pause: Duration) -> Result<(), Stopped> {
-        let mut random = [0];
-        std_clock::entropy(&mut random);
-        let until = Instant::now() + pause * 3 / 4 + pause / 2 * u32::from(random[0]) / 256;
+        let until = Instant::now() + spread(pause);
         let mut is_stopped = self.stop.is_stopped.lock().unwrap_or_else(PoisonError::into_inner);
         while !*is_stopped {
             let left = until.saturating_duration_since(Instant::now());
@@ -98,6 +118,22 @@ impl Desk {
         }
         Err(Stopped)
     }
+
+    /// Ends when nobody listens any more. One at a time.
+    pub(crate) async fn stopped(&self) {
+        poll_fn(|context| {
+            self.stop.waker.register(context.waker());
+            if self.check().is_err() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// A quarter more or less, so that the nodes of a cluster do not look in step.
+pub(crate) fn spread(pause: Duration) -> Duration {
+    let mut random = [0];
+    std_clock::entropy(&mut random);
+    pause * 3 / 4 + pause / 2 * u32::from(random[0]) / 256
 }
 
 struct StopsWhenDropped(Arc<Stop>);
@@ -106,5 +142,6 @@ impl Drop for StopsWhenDropped {
     fn drop(&mut self) {
         *self.0.is_stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.told.notify_all();
+        self.0.waker.wake();
     }
 }

@@ -3,6 +3,7 @@
 //! Listed once, then watched, as a client of its API should: bookmarks move the watch forward, a version that is too
 //! old (410) and a watch that falls silent begin with a list again. Neither withdraws anybody by itself.
 
+mod kubeconfig;
 mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +16,10 @@ use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep_core::event::{Observation, SourceFailure};
 use skep_core::id::{Address, Source};
 
+use crate::failure::{config, read_text, transient};
 use crate::helper::{Desk, Stopped, in_thread};
-use crate::http::{Client, Request, Server, config, excerpt, read_text, transient};
+use crate::http::{Client, Request, Server, escaped, excerpt};
+use kubeconfig::Kubeconfig;
 use objects::{EndpointSlice, EventKind, List, Named, Peers, Pod, Port, Trouble, WatchEvent, Which};
 
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -26,7 +29,8 @@ const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 ///
 /// Inside a cluster it finds the API and its credentials by itself; the service account needs `list` and `watch` of
 /// `endpointslices` in `discovery.k8s.io` (or of `pods`). The token is read again for each request, because it
-/// changes. `examples/kubernetes/` has the manifests. Outside, `kubectl proxy` gives a URL for [`Kubernetes::api`].
+/// changes. `examples/kubernetes/` has the manifests. Outside, there is [`Kubernetes::kubeconfig`]; where that has a
+/// program that fetches tokens, as those of clouds do, `kubectl proxy` gives a URL for [`Kubernetes::api`].
 #[derive(Clone, Debug)]
 pub struct Kubernetes {
     what: What,
@@ -35,6 +39,7 @@ pub struct Kubernetes {
     namespace: Option<String>,
     api: Option<Server>,
     token: Option<PathBuf>,
+    kubeconfig: Option<Kubeconfig>,
     watch: Duration,
 }
 
@@ -64,6 +69,7 @@ impl Kubernetes {
             namespace: None,
             api: None,
             token: None,
+            kubeconfig: None,
             watch: Duration::from_secs(60),
         }
     }
@@ -110,6 +116,20 @@ impl Kubernetes {
         Self { token: Some(path.into()), ..self }
     }
 
+    /// The API, the namespace and the credentials of the current context in this file, as `~/.kube/config`; read again
+    /// for each request.
+    #[must_use]
+    pub fn kubeconfig(self, path: impl Into<PathBuf>) -> Self {
+        Self { kubeconfig: Some(Kubeconfig { path: path.into(), context: None }), ..self }
+    }
+
+    /// Another context of the file of [`Kubernetes::kubeconfig`].
+    #[must_use]
+    pub fn context(self, name: impl Into<String>) -> Self {
+        let named = |kubeconfig| Kubeconfig { context: Some(name.into()), ..kubeconfig };
+        Self { kubeconfig: self.kubeconfig.map(named), ..self }
+    }
+
     /// How long a watch may be silent before it is begun again; 60 s by default.
     #[must_use]
     pub fn watch_for(self, watch: Duration) -> Self {
@@ -117,6 +137,9 @@ impl Kubernetes {
     }
 
     fn access(&self) -> Result<Access, SourceFailure> {
+        if let Some(kubeconfig) = &self.kubeconfig {
+            return kubeconfig.access(self.namespace.as_ref());
+        }
         if let Some(api) = &self.api {
             let token = self.token.as_deref().map(read_text).transpose()?;
             let namespace = self.namespace.clone().unwrap_or_else(|| "default".into());
@@ -177,7 +200,7 @@ impl Kubernetes {
     fn list<T: Peers>(&self) -> Result<(BTreeMap<String, BTreeSet<Address>>, String), SourceFailure> {
         let access = self.access()?;
         let path = self.path(&access.namespace, "");
-        let list: List<T> = access.client.json(&path, access.token.as_deref(), Request::Get)?;
+        let list: List<T> = access.client.json(&Request::get(&path).bearer(access.token.as_deref()))?;
         let known = list.items.iter().map(|item| (item.name().to_owned(), self.peers(item)));
         Ok((known.collect(), list.metadata.resource_version))
     }
@@ -209,7 +232,8 @@ impl Kubernetes {
                 "&watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}"
             );
             let path = self.path(&access.namespace, &more);
-            access.client.lines(&path, access.token.as_deref(), self.watch + GRACE)
+            let request = Request::get(&path).bearer(access.token.as_deref());
+            access.client.lines(&request, self.watch + GRACE)
         });
         let mut lines = match opened {
             Ok(lines) => lines,
@@ -297,17 +321,6 @@ struct Access {
 
 fn union(known: &BTreeMap<String, BTreeSet<Address>>) -> BTreeSet<Address> {
     known.values().flatten().cloned().collect()
-}
-
-/// Percent-encoded as a part of a URL (RFC 3986).
-fn escaped(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut escaped, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-        escaped
-    })
 }
 
 impl<R: Runtime> Discovery<R> for Kubernetes {

@@ -9,7 +9,8 @@ use skep_core::event::{Observation, SourceFault};
 use skep_discovery::Kubernetes;
 
 use super::looking::Looking;
-use super::mock::{Mock, Says, in_turn, lines};
+use super::mock::{Asked, Mock, Says, in_turn, lines};
+use super::scratch::Scratch;
 
 fn slice(name: &str, version: u32, ips: &[&str]) -> Value {
     let endpoints: Vec<_> =
@@ -157,4 +158,79 @@ fn without_a_ca_file_nothing_is_sent() {
     assert_eq!(mock.unread(), 0);
     Looking::begin(Kubernetes::service("orders"))
         .until_failed(SourceFault::Config, "KUBERNETES_SERVICE_HOST");
+}
+
+const CERTIFICATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/certificates");
+
+/// One slice, and a watch that says nothing.
+fn one_slice(asked: &Asked) -> Says {
+    if asked.line.contains("watch=1") { lines().1 } else { list(7, &[slice("one", 5, &["10.0.0.1"])]) }
+}
+
+#[test]
+fn an_api_is_checked_against_its_authority_before_the_token_is_sent() {
+    let mock = Mock::start_tls(one_slice);
+    let place = Scratch::new("tls");
+    fs::write(place.path().join("token"), "hush").expect("writable");
+    let source = |authority: &str| {
+        let api =
+            Kubernetes::service("orders").api(mock.https()).ca_file(format!("{CERTIFICATES}/{authority}"));
+        api.token_file(place.path().join("token"))
+    };
+    Looking::begin(source("stranger.pem")).until_failed(SourceFault::Transient, "certificate");
+    assert_eq!(mock.unread(), 0, "nothing was sent");
+    Looking::begin(source("authority.pem")).until_peers(&["10.0.0.1:7000"]);
+    assert_eq!(mock.next().token.as_deref(), Some("hush"));
+}
+
+/// A kubeconfig with this cluster and this user.
+fn kubeconfig(cluster: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: there\n\
+         clusters: [{{ name: c, cluster: {{ {cluster} }} }}]\nusers: [{{ name: u, user: {{ {user} }} }}]\n\
+         contexts:\n- name: there\n  context: {{ cluster: c, user: u, namespace: shop }}\n\
+         - name: elsewhere\n  context: {{ cluster: d, user: u }}\n"
+    )
+}
+
+#[test]
+fn a_kubeconfig_has_the_api_the_namespace_and_who_speaks() {
+    let mock = Mock::start_tls(one_slice);
+    let place = Scratch::new("kubeconfig");
+    let path = place.path().join("config");
+    for name in ["authority.pem", "client.pem", "client.key"] {
+        fs::copy(format!("{CERTIFICATES}/{name}"), place.path().join(name)).expect("writable");
+    }
+    let source = || Kubernetes::service("orders").kubeconfig(&path);
+    let cluster = format!("server: '{}', certificate-authority: authority.pem", mock.https());
+    fs::write(&path, kubeconfig(&cluster, "token: hush")).expect("writable");
+    Looking::begin(source()).until_peers(&["10.0.0.1:7000"]);
+    let asked = mock.next();
+    assert_eq!(
+        (asked.line.as_str(), asked.token.as_deref(), asked.is_certified),
+        (LIST, Some("hush"), false)
+    );
+
+    let user = "client-certificate: client.pem, client-key: client.key";
+    fs::write(&path, kubeconfig(&cluster, user)).expect("writable");
+    Looking::begin(source().namespace("other")).until_peers(&["10.0.0.1:7000"]);
+    let asked = mock.until("GET /apis/discovery.k8s.io/v1/namespaces/other/");
+    assert_eq!((asked.token, asked.is_certified), (None, true));
+
+    for (cluster, user, words) in [
+        (&*cluster, "token: hush, exec: { command: aws }", "neither a token nor a certificate"),
+        (&cluster, "client-certificate: client.pem", "given together"),
+        ("server: 'https://127.0.0.1:1'", "token: hush", "needs a CA file"),
+        ("server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true", "", "no TLS without a check"),
+        ("server: 'https://127.0.0.1:1', certificate-authority-data: '%'", "", "base64"),
+        ("nothing: 1", "", "server"),
+    ] {
+        fs::write(&path, kubeconfig(cluster, user)).expect("writable");
+        Looking::begin(source()).until_failed(SourceFault::Config, words);
+    }
+    fs::write(&path, kubeconfig(&cluster, "token: hush")).expect("writable");
+    Looking::begin(source().context("elsewhere")).until_failed(SourceFault::Config, "no cluster 'd'");
+    Looking::begin(source().context("nowhere")).until_failed(SourceFault::Config, "no context 'nowhere'");
+    fs::write(&path, "a: [").expect("writable");
+    Looking::begin(source()).until_failed(SourceFault::Config, "config: ");
 }

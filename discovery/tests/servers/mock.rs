@@ -8,6 +8,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was asked.
@@ -18,6 +23,8 @@ pub(crate) struct Asked {
     /// The token that came with it.
     pub(crate) token: Option<String>,
     pub(crate) body: String,
+    /// Whether who asked showed a certificate of our authority.
+    pub(crate) is_certified: bool,
 }
 
 /// What is answered.
@@ -30,22 +37,47 @@ pub(crate) enum Says {
 
 type Answers = dyn Fn(&Asked) -> Says + Send + Sync;
 
+type Log = (Mutex<VecDeque<Asked>>, Condvar);
+
 /// A running server. It serves until the test's process ends.
 pub(crate) struct Mock {
     pub(crate) port: u16,
-    asked: Arc<(Mutex<VecDeque<Asked>>, Condvar)>,
+    asked: Arc<Log>,
 }
 
 impl Mock {
     pub(crate) fn start(answers: impl Fn(&Asked) -> Says + Send + Sync + 'static) -> Self {
+        Self::serve(answers, |stream, answers, log| answer(stream, false, answers, log))
+    }
+
+    /// The same, by TLS.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn start_tls(answers: impl Fn(&Asked) -> Says + Send + Sync + 'static) -> Self {
+        let config = Arc::new(tls());
+        Self::serve(answers, move |mut stream, answers, log| {
+            let mut session = ServerConnection::new(config.clone()).expect("a good config");
+            // Whose certificate is not trusted hears no more.
+            let Ok(_) = session.complete_io(&mut stream) else { return };
+            let is_certified = session.peer_certificates().is_some();
+            let mut stream = StreamOwned::new(session, stream);
+            answer(&mut stream, is_certified, answers, log);
+            stream.conn.send_close_notify();
+            let _ = stream.flush(); // who asked may have gone
+        })
+    }
+
+    fn serve(
+        answers: impl Fn(&Asked) -> Says + Send + Sync + 'static,
+        serve: impl Fn(TcpStream, &Answers, &Log) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let asked = Arc::new((Mutex::new(VecDeque::new()), Condvar::new()));
-        let (answers, log): (Arc<Answers>, _) = (Arc::new(answers), asked.clone());
+        let (served, log) = (Arc::new((answers, serve)), asked.clone());
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (answers, log) = (answers.clone(), log.clone());
-                thread::spawn(move || serve(stream, &*answers, &log));
+                let (served, log) = (served.clone(), log.clone());
+                thread::spawn(move || (served.1)(stream, &served.0, &log));
             }
         });
         Self { port, asked }
@@ -53,6 +85,11 @@ impl Mock {
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn https(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
     }
 
     /// The next request that was made.
@@ -81,9 +118,27 @@ impl Mock {
     }
 }
 
-fn serve(stream: TcpStream, answers: &Answers, log: &(Mutex<VecDeque<Asked>>, Condvar)) {
-    let mut writer = stream.try_clone().expect("a second handle");
-    let Some(asked) = read(stream) else { return };
+#[cfg(feature = "kubernetes")]
+fn tls() -> ServerConfig {
+    let file = |name: &str| format!("{}/tests/servers/certificates/{name}", env!("CARGO_MANIFEST_DIR"));
+    let certificate = |name: &str| CertificateDer::from_pem_file(file(name)).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut clients = RootCertStore::empty();
+    clients.add(certificate("authority.pem")).expect("an authority");
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), provider.clone());
+    let clients = clients.allow_unauthenticated().build().expect("an authority");
+    let key = PrivateKeyDer::from_pem_file(file("server.key")).expect("a key");
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("good versions")
+        .with_client_cert_verifier(clients)
+        .with_single_cert(vec![certificate("server.pem")], key)
+        .expect("the certificate's key")
+}
+
+fn answer(mut stream: impl Read + Write, is_certified: bool, answers: &Answers, log: &Log) {
+    let Some(asked) = read(&mut stream, is_certified) else { return };
+    let mut writer = stream;
     log.0.lock().expect("no thread panics with it").push_back(asked.clone());
     log.1.notify_all();
     // Who asked may have gone at any point.
@@ -95,14 +150,14 @@ fn serve(stream: TcpStream, answers: &Answers, log: &(Mutex<VecDeque<Asked>>, Co
         Says::Lines(lines) => {
             let mut written = write!(writer, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
             for line in lines {
-                written = written.and_then(|()| writeln!(writer, "{line}"));
+                written = written.and_then(|()| writeln!(writer, "{line}")).and_then(|()| writer.flush());
             }
             written
         }
     };
 }
 
-fn read(stream: TcpStream) -> Option<Asked> {
+fn read(stream: impl Read, is_certified: bool) -> Option<Asked> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -120,7 +175,7 @@ fn read(stream: TcpStream) -> Option<Asked> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let line = line.trim().trim_end_matches(" HTTP/1.1").to_owned();
-    Some(Asked { line, token, body: String::from_utf8(body).ok()? })
+    Some(Asked { line, token, body: String::from_utf8(body).ok()?, is_certified })
 }
 
 /// Answers that are handed out in turn.

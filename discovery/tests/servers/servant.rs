@@ -24,6 +24,16 @@ impl Servant {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl Servant {
+    /// Ends it by this signal.
+    pub(crate) fn end(mut self, signal: &str) {
+        let told = Command::new("kill").args(["-s", signal, &self.0.id().to_string()]).status();
+        assert!(told.expect("it is everywhere").success(), "it runs, and is ours");
+        let _ = self.0.wait(); // its status is not asked for
+    }
+}
+
 impl Drop for Servant {
     fn drop(&mut self) {
         let _ = self.0.kill(); // it may have ended by itself

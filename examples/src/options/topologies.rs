@@ -46,11 +46,21 @@ enum Settings {
         service: String,
         namespace: Option<String>,
         port: Option<u16>,
+        kubeconfig: Option<PathBuf>,
+        context: Option<String>,
+    },
+    #[cfg(feature = "postgres")]
+    Postgres {
+        url: String,
+        password_file: Option<PathBuf>,
+        ca_file: Option<PathBuf>,
+        table: Option<String>,
     },
     #[cfg(feature = "etcd")]
     Etcd {
         url: String,
         ca_file: Option<PathBuf>,
+        user: Option<User>,
     },
     #[cfg(feature = "consul")]
     Consul {
@@ -58,6 +68,31 @@ enum Settings {
         service: String,
         token_file: Option<PathBuf>,
     },
+    /// Instances with a tag.
+    #[cfg(feature = "ec2")]
+    Ec2 {
+        tag: String,
+        value: String,
+        port: u16,
+        region: Option<String>,
+    },
+    /// Tasks of a service.
+    #[cfg(feature = "ecs")]
+    Ecs {
+        service: String,
+        port: u16,
+        cluster: Option<String>,
+        region: Option<String>,
+    },
+}
+
+/// Who speaks to a server.
+#[cfg(feature = "etcd")]
+#[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct User {
+    name: String,
+    password_file: PathBuf,
 }
 
 fn peers<'de, D: Deserializer<'de>>(file: D) -> Result<Vec<Address>, D::Error> {
@@ -94,8 +129,10 @@ impl Settings {
             #[cfg(feature = "dns")]
             Self::DnsService { name: service } => node.topology(name, skep_discovery::Dns::service(service)),
             #[cfg(feature = "kubernetes")]
-            Self::Kubernetes { service, namespace, port } => {
-                let mut source = skep_discovery::Kubernetes::service(service);
+            Self::Kubernetes { service, namespace, port, kubeconfig, context } => {
+                let source = skep_discovery::Kubernetes::service(service);
+                let source = kubeconfig.into_iter().fold(source, skep_discovery::Kubernetes::kubeconfig);
+                let mut source = context.into_iter().fold(source, skep_discovery::Kubernetes::context);
                 if let Some(namespace) = namespace {
                     source = source.namespace(namespace);
                 }
@@ -104,15 +141,35 @@ impl Settings {
                 }
                 node.topology(name, source)
             }
+            #[cfg(feature = "postgres")]
+            Self::Postgres { url, password_file, ca_file, table } => {
+                let source = skep_discovery::Postgres::at(url);
+                let source = password_file.into_iter().fold(source, skep_discovery::Postgres::password_file);
+                let source = ca_file.into_iter().fold(source, skep_discovery::Postgres::ca_file);
+                node.topology(name, table.into_iter().fold(source, skep_discovery::Postgres::table))
+            }
             #[cfg(feature = "etcd")]
-            Self::Etcd { url, ca_file } => {
+            Self::Etcd { url, ca_file, user } => {
                 let source = skep_discovery::Etcd::at(url);
+                let source =
+                    user.into_iter().fold(source, |source, user| source.user(user.name, user.password_file));
                 node.topology(name, ca_file.into_iter().fold(source, skep_discovery::Etcd::ca_file))
             }
             #[cfg(feature = "consul")]
             Self::Consul { url, service, token_file } => {
                 let source = skep_discovery::Consul::at(url, service);
                 node.topology(name, token_file.into_iter().fold(source, skep_discovery::Consul::token_file))
+            }
+            #[cfg(feature = "ec2")]
+            Self::Ec2 { tag, value, port, region } => {
+                let source = skep_discovery::Ec2::tagged(tag, value, port);
+                node.topology(name, region.into_iter().fold(source, skep_discovery::Ec2::region))
+            }
+            #[cfg(feature = "ecs")]
+            Self::Ecs { service, port, cluster, region } => {
+                let source = skep_discovery::Ecs::service(service, port);
+                let source = cluster.into_iter().fold(source, skep_discovery::Ecs::cluster);
+                node.topology(name, region.into_iter().fold(source, skep_discovery::Ecs::region))
             }
         }
     }
