@@ -8,6 +8,8 @@ mod figures;
 mod interfaces;
 mod packet;
 mod sockets;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::BTreeSet;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use futures::future::{Either, select, select_all};
 use futures::{FutureExt, SinkExt, StreamExt};
+use skep::Runtime;
 use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep::secret::KeyRing;
 use skep_core::Instant;
@@ -227,7 +230,9 @@ impl<R: UdpSockets> Station<'_, R> {
             Err(error) => self.fail(format!("no interface takes a beacon: {error}")).await,
         }
     }
+}
 
+impl<R: Runtime> Station<'_, R> {
     /// Judges what came in, and passes on where a peer is.
     async fn on_packet(&mut self, packet: &[u8]) -> Option<Verdict> {
         let figures = &self.lan.figures;
