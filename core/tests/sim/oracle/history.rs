@@ -80,8 +80,11 @@ impl History {
             || self.perhaps_registered.is_some_and(|end| end + QUIET >= since)
     }
 
-    pub(super) fn register_unclear(&mut self, now: Instant, call: CallId) {
+    pub(super) fn register_unclear(&mut self, now: Instant, call: CallId, whole: bool, worker: &WorkerSpec) {
         self.registering.remove(&call);
+        if !whole && *worker == WorkerSpec::Attached {
+            self.belief = Belief::Unknown; // made on the other side of a cut it may beat what stands, and die
+        }
         self.perhaps_registered = Some(now);
         if matches!(self.belief, Belief::Absent { .. }) {
             self.belief = Belief::Unknown;
@@ -129,7 +132,7 @@ impl History {
                 self.is_contested |= !whole && self.registered.is_some();
                 self.registered = Some(now);
             }
-            Err(RegisterError::Timeout) => self.register_unclear(now, call),
+            Err(RegisterError::Timeout) => self.register_unclear(now, call, whole, worker),
             Err(RegisterError::AlreadyRegistered { holder }) => {
                 if whole && self.is_absent_throughout(asked.since) {
                     return Err(format!("nobody has it, but a caller hears that {} does", holder.node));

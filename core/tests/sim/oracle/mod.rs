@@ -215,12 +215,13 @@ impl Oracle {
             seat.unclear(now, asked.process, call);
         }
         let Some(name) = subject(&asked.request) else { return };
+        let whole = self.was_whole_since(asked.since);
         let history = self.names.entry(name.clone()).or_default();
         match &asked.request {
-            Request::Register { .. } => history.register_unclear(now, call),
+            Request::Register { worker, .. } => history.register_unclear(now, call, whole, worker),
             // the last that knew of it
-            Request::Restore { .. } => {
-                history.register_unclear(now, call);
+            Request::Restore { worker, .. } => {
+                history.register_unclear(now, call, whole, worker);
                 history.belief = Belief::Unknown;
             }
             Request::Unregister { .. } => history.removal_unclear(now, call),
