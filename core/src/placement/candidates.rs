@@ -74,16 +74,16 @@ impl Machine {
         self.quorum().ok()?;
         let slot = self.slot_for(name, spec);
         let left = self.registry.winner(name).and_then(|entry| entry.crashes()?.left);
-        let mut candidates = self.candidates(spec);
-        for shuns in [&|life: Life| Some(life) == left, &|life: Life| except.contains(&life)]
-            as [&dyn Fn(Life) -> bool; 2]
-        {
-            let fresh: Vec<(Life, u16)> =
-                candidates.iter().copied().filter(|&(life, _)| !shuns(life)).collect();
-            if !fresh.is_empty() {
-                candidates = fresh;
-            }
-        }
+        let candidates = prefer(self.candidates(spec), |life| Some(life) != left);
+        let candidates = prefer(candidates, |life| !except.contains(&life));
         self.strategy.host(&self.ring, slot, self.ring.owner(slot)?, &candidates)
     }
+}
+
+/// Those that suit, if any does.
+fn prefer(mut candidates: Vec<(Life, u16)>, suits: impl Fn(Life) -> bool) -> Vec<(Life, u16)> {
+    if candidates.iter().any(|&(life, _)| suits(life)) {
+        candidates.retain(|&(life, _)| suits(life));
+    }
+    candidates
 }

@@ -82,7 +82,10 @@ impl<'de> Deserialize<'de> for Place {
         let (roles, together) =
             <(List<Role, { Self::MAX_ROLES }>, Option<Together>)>::deserialize(deserializer)?;
         let place = Self::with(roles).map_err(de::Error::custom)?;
-        Ok(together.map_or(place.clone(), |together| place.together(together)))
+        Ok(match together {
+            Some(together) => place.together(together),
+            None => place,
+        })
     }
 }
 

@@ -101,10 +101,10 @@ impl Machine {
         let standing =
             worker.dot.and_then(|dot| self.registry.entry(dot)).filter(|entry| entry.is_live()).cloned();
         let me = BTreeSet::from([self.me]);
-        let elsewhere = self.choose_host(name, &spec, &me).is_some_and(|life| life != self.me);
+        let elsewhere = || self.choose_host(name, &spec, &me).is_some_and(|life| life != self.me);
         let past = policy.past;
         match (past, standing) {
-            (PastIntensity::Move, Some(entry)) if elsewhere => {
+            (PastIntensity::Move, Some(entry)) if elsewhere() => {
                 self.event(Event::GaveUp { name: name.clone(), epoch, restarts, past });
                 let vacant = entry.after_crashes(self.next_epoch(), None, 0, Some(self.me));
                 self.forget_worker(name);
