@@ -66,7 +66,7 @@ impl Ec2 {
     /// The API at this URL, as that of a VPC's endpoint, rather than that of the region.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
-        self.account.endpoint = Some(url.into().trim_end_matches('/').into());
+        self.account.at(url.into());
         self
     }
 
@@ -80,9 +80,7 @@ impl Ec2 {
     /// These keys, rather than those of whoever this program runs as.
     #[must_use]
     pub fn keys(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.account.surroundings.set("AWS_ACCESS_KEY_ID", id);
-        self.account.surroundings.set("AWS_SECRET_ACCESS_KEY", secret);
-        self.account.surroundings.set("AWS_SESSION_TOKEN", "");
+        self.account.with_keys(id.into(), secret.into());
         self
     }
 

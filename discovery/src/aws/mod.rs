@@ -47,6 +47,18 @@ impl Account {
         Self { service, region: None, endpoint: None, ca: None, surroundings, keys: None }
     }
 
+    /// The API at this URL, rather than that of the region.
+    fn at(&mut self, url: String) {
+        self.endpoint = Some(url.trim_end_matches('/').into());
+    }
+
+    /// These keys, rather than those of whoever this program runs as.
+    fn with_keys(&mut self, id: String, secret: String) {
+        self.surroundings.set("AWS_ACCESS_KEY_ID", id);
+        self.surroundings.set("AWS_SECRET_ACCESS_KEY", secret);
+        self.surroundings.set("AWS_SESSION_TOKEN", "");
+    }
+
     /// Sends a signed request and judges its answer by the code that the service gives to its errors.
     fn ask(
         &mut self,
