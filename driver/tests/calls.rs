@@ -10,12 +10,23 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use serde::{Deserialize, Serialize};
+use skep::core::Instant;
 use skep::core::event::{EndReason, Exit};
 use skep::{
-    CallError, CallOrStartError, Context, Event, Failure, Handle, Handled, Message, Ref, RegisterError,
+    CallError, CallOrStartError, Context, Event, Failure, Handle, Handled, Message, Node, Ref, RegisterError,
     RestartPolicy, Runtime, SendError, Worker,
 };
 use support::{Begin, Echo, End, Large, MILLI, PATIENCE, Say, Wait, World, event, name_owned_by};
+
+/// What the work gives, during which the node is killed, and when that was.
+async fn while_killed<T>(world: &World, node: &Node, work: impl Future<Output = T>) -> (T, Instant) {
+    let kill = async {
+        world.sleep(MILLI * 10).await;
+        world.network.kill(node.address());
+        world.runtime.now()
+    };
+    join(work, kill).await
+}
 
 #[test]
 fn a_slow_answer_ends_at_the_deadline_here_and_there() {
@@ -139,12 +150,7 @@ fn a_call_that_was_sent_to_a_killed_node_may_have_been_handled_and_the_next_find
         let name = name_owned_by(&a).await;
         a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
         world.until("b knows", async || b.whereis(&name).is_some()).await;
-        let kill = async {
-            world.sleep(MILLI * 10).await;
-            world.network.kill(a.address());
-            world.runtime.now()
-        };
-        let (lost, killed) = join(b.call(&name, Wait(1000), PATIENCE), kill).await;
+        let (lost, killed) = while_killed(&world, &a, b.call(&name, Wait(1000), PATIENCE)).await;
         assert_eq!(lost, Err(CallError::LinkLost));
         assert!(world.runtime.now() - killed < MILLI, "told at once");
         let said = b.call(&name, Say("hello".into()), PATIENCE).await;
@@ -162,11 +168,7 @@ fn a_message_for_a_name_that_has_no_holder_just_now_reaches_its_next_one() {
         let mut events = b.events();
         a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
         world.until("b knows", async || b.whereis(&name).is_some()).await;
-        let kill = async {
-            world.sleep(MILLI * 10).await;
-            world.network.kill(a.address());
-        };
-        let (lost, ()) = join(b.call(&name, Wait(1000), PATIENCE), kill).await;
+        let (lost, _) = while_killed(&world, &a, b.call(&name, Wait(1000), PATIENCE)).await;
         assert_eq!(lost, Err(CallError::LinkLost));
         assert_eq!(b.send(&name, End::Exit), Ok(()), "nobody holds it now, and b will");
         let exit = event(&mut events, |event| match event {
@@ -230,12 +232,8 @@ fn an_idempotent_call_is_sent_again_to_the_next_holder() {
         let name = name_owned_by(&a).await;
         a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
         world.until("b knows", async || b.whereis(&name).is_some()).await;
-        let kill = async {
-            world.sleep(MILLI * 10).await;
-            world.network.kill(a.address());
-        };
         let worker = Ref::<Echo>::new(&name).expect("a good name");
-        let (waited, ()) = join(worker.call_idempotent(&b, Wait(100), PATIENCE), kill).await;
+        let (waited, _) = while_killed(&world, &a, worker.call_idempotent(&b, Wait(100), PATIENCE)).await;
         assert_eq!(waited, Ok(()));
     });
 }
