@@ -140,6 +140,8 @@ mutants! {
     AllSidesMajor,
     /// What was registered on the side that begins anew is not claimed again.
     NotClaimedAgain,
+    /// What two arbiters made of one wish does not end together.
+    GrantedTwiceEndedOnce,
     /// Of two words on a name in a group the one counts that arrives last, so that an older join undoes a leave.
     GroupsByArrival,
     /// What is levelled of a dead life's log leaves out who is in which group.

@@ -103,7 +103,7 @@ impl Machine {
                 State::Live { spec: spec @ WorkerSpec::Managed { .. }, .. } => {
                     Some((entry.name.clone(), spec.clone()))
                 }
-                State::Live { spec: WorkerSpec::Attached, .. } | State::Removed => None,
+                State::Live { spec: WorkerSpec::Attached, .. } | State::Removed { .. } => None,
             });
         managed.collect()
     }

@@ -21,7 +21,7 @@ impl Machine {
         };
         let mut words = Vec::from([format!("slot {} belongs to {}", slot.0, self.called(arbiter))]);
         let wanted = match self.registry.winner(name).map(|entry| (entry, &entry.state)) {
-            None | Some((_, State::Removed)) => {
+            None | Some((_, State::Removed { .. })) => {
                 words.push("nobody has registered it".to_string());
                 let heirs = self.strategy.ranking(&self.ring, slot, arbiter, &self.members_in_ring());
                 words.push(format!("next in line: {}", self.list(&heirs)));

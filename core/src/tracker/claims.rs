@@ -109,6 +109,10 @@ impl Machine {
                 };
                 self.answer(client, verdict);
             }
+            // A retry of what was granted, and removed since: nobody can say where it is.
+            (Wish::Register(_) | Wish::Restore(_), None) if self.registry.has_ended(Some(client.id)) => {
+                self.answer(client, Verdict::TooLate);
+            }
             (Wish::Register(WorkerSpec::Attached), None) => {
                 let (holder, claim) = (Some(client.from), client.id);
                 let state =

@@ -43,7 +43,11 @@ pub(crate) enum State {
         crashes: Option<Box<Crashes>>,
     },
     /// It was removed; nothing that is said of it later counts.
-    Removed,
+    Removed {
+        /// The wish that ended with it. An arbiter that nobody heard may have granted it, too: what it made of it ends
+        /// as well. `None` if another registration of the name goes on.
+        claim: Option<ClaimId>,
+    },
 }
 
 impl Entry {
@@ -54,7 +58,7 @@ impl Entry {
     pub(crate) fn holder(&self) -> Option<Life> {
         match &self.state {
             State::Live { holder, .. } => *holder,
-            State::Removed => None,
+            State::Removed { .. } => None,
         }
     }
 
@@ -76,7 +80,7 @@ impl Entry {
     pub(crate) fn rank(&self) -> (Option<Side>, Reverse<Dot>) {
         let side = match &self.state {
             State::Live { side, .. } => Some(*side),
-            State::Removed => None,
+            State::Removed { .. } => None,
         };
         (side, Reverse(self.dot))
     }
@@ -98,7 +102,7 @@ impl Entry {
     pub(crate) fn size(&self) -> usize {
         let spec = match &self.state {
             State::Live { spec, .. } => spec.size(),
-            State::Removed => 0,
+            State::Removed { claim } => claim.map_or(0, |_| 16),
         };
         53 + self.name.as_str().len() + spec + self.crashes().map_or(0, |_| 20)
     }
@@ -132,13 +136,27 @@ impl Entry {
     pub(crate) fn crashes(&self) -> Option<&Crashes> {
         match &self.state {
             State::Live { crashes, .. } => crashes.as_deref(),
-            State::Removed => None,
+            State::Removed { .. } => None,
         }
     }
 
-    /// Its end.
+    /// By whose wish it is or was registered, unless that went on as another registration.
+    pub(crate) fn claim(&self) -> Option<ClaimId> {
+        match &self.state {
+            State::Live { claim, .. } => Some(*claim),
+            State::Removed { claim } => *claim,
+        }
+    }
+
+    /// Its end, and that of the wish for it.
     pub(crate) fn removed(&self, epoch: Epoch) -> Self {
-        Self { dot: self.dot, name: self.name.clone(), epoch, state: State::Removed, handed_on: 0 }
+        let state = State::Removed { claim: self.claim() };
+        Self { dot: self.dot, name: self.name.clone(), epoch, state, handed_on: 0 }
+    }
+
+    /// Its end, because another registration of its name goes on, perhaps by the same wish.
+    pub(crate) fn beaten(&self, epoch: Epoch) -> Self {
+        Self { state: State::Removed { claim: None }, ..self.removed(epoch) }
     }
 
     /// The same, for another log. `None` past the last copy that can be counted, which no honest life ever makes.

@@ -161,7 +161,7 @@ impl Machine {
         let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
         let is_copy = report.progress == Progress::Ready;
         let wanted = match (self.registry.winner(&name), dot) {
-            (None, None) => true,
+            (None, None) => !self.registry.has_ended(Some(claim)),
             (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
             (Some(entry), Some(dot)) => {
                 let runs = entry.holder().is_some_and(|life| life == self.me || self.may_run(life));
@@ -211,6 +211,7 @@ impl Machine {
         };
         let starting = starting.clone();
         let entry = match starting.dot {
+            None if self.registry.has_ended(Some(starting.claim)) => None,
             None => {
                 let state = State::Live {
                     holder: Some(starting.host),
@@ -232,6 +233,9 @@ impl Machine {
         let Some(entry) = entry else {
             // The registration ended, or went on elsewhere, while the host was starting it.
             let (host, epoch) = (starting.host, starting.epoch);
+            if let Some(client) = starting.client {
+                self.answer(client, Verdict::TooLate); // another arbiter granted it, and it was removed since
+            }
             let why = Stop::Cancel { dot: None, tried: BTreeSet::new(), failures: 0 };
             self.turn(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
             return;

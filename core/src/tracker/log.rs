@@ -69,6 +69,11 @@ impl Log {
         self.range(from, Bound::Included(self.stable)).map(|(_, key)| key).collect()
     }
 
+    /// Whether what is removed at this position was dropped, or is kept for something else only.
+    pub(super) fn has_swept(&self, seq: u64) -> bool {
+        seq <= self.swept
+    }
+
     fn range(&self, from: u64, to: Bound<u64>) -> impl Iterator<Item = (u64, Key)> + '_ {
         // An empty range whose ends touch is one that BTreeMap refuses.
         let is_empty = matches!(to, Bound::Included(to) if to <= from);

@@ -70,9 +70,15 @@ impl Machine {
         let is_young = self.has_young_conflict(name);
         let beaten = self.registry.losers(name);
         let winner = self.registry.winner(name);
+        let is_unwanted = winner.is_some_and(|entry| self.has_ended(entry));
         let Some(worker) = self.host.workers.get_mut(name) else {
-            let ours = winner.is_some_and(|entry| entry.holder() == Some(self.me) && !entry.is_attached());
-            if ours && !self.suspend(name) {
+            let ours = winner.filter(|entry| entry.holder() == Some(self.me) && !entry.is_attached());
+            if let Some(entry) = ours.filter(|_| is_unwanted) {
+                let removed = entry.removed(self.registry.newest());
+                self.write(removed);
+                return;
+            }
+            if ours.is_some() && !self.suspend(name) {
                 if self.table.mine().announced == Announced::Up {
                     self.resume(name)
                 } else {
@@ -100,6 +106,9 @@ impl Machine {
             worker.recorded = true;
             self.host.unrecorded.remove(name);
         }
+        if stands.is_some() && is_unwanted {
+            return self.end_with_its_wish(name);
+        }
         if stands.is_some() {
             self.standing.unsuspend(name);
             self.stand_again(name);
@@ -117,8 +126,10 @@ impl Machine {
         if is_young {
             return; // what seems to beat it may have ended already
         }
-        let ended =
-            worker.dot.is_some_and(|dot| self.registry.entry(dot).is_none_or(|entry| !entry.is_live()));
+        let ended = match worker.dot {
+            Some(dot) => self.registry.entry(dot).is_none_or(|entry| !entry.is_live()),
+            None => self.registry.has_ended(Some(worker.claim)),
+        };
         let why = match winner {
             Some(entry) if worker.dot.is_some_and(|dot| dot != entry.dot) => StopReason::Conflict,
             Some(entry) if entry.epoch > worker.epoch && !self.config.broken(Mutant::SupersededRunsOn) => {
@@ -148,6 +159,24 @@ impl Machine {
         }
     }
 
+    /// Whether a registration was removed as another one, which a second arbiter had made of the same wish.
+    fn has_ended(&self, entry: &Entry) -> bool {
+        self.registry.has_ended(entry.claim()) && !self.broken(Mutant::GrantedTwiceEndedOnce)
+    }
+
+    /// A worker of ours is to end with its wish: its record ends when nothing of it runs.
+    fn end_with_its_wish(&mut self, name: &Name) {
+        match self.host.workers[name].phase {
+            Phase::Starting | Phase::Running => self.stop_here(name, StopReason::Unregistered, Then::Free),
+            Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => self.free(name),
+            Phase::Preparing { .. }
+            | Phase::Prepared { .. }
+            | Phase::Frozen { .. }
+            | Phase::Stopping { .. }
+            | Phase::Stuck { .. } => {} // we look again when that is over
+        }
+    }
+
     /// Attached workers are told when their registration ends, and live on.
     fn look_at_attached(&mut self, name: &Name) {
         if self.has_young_conflict(name) {
@@ -155,6 +184,11 @@ impl Machine {
         }
         let ours =
             self.registry.winner(name).filter(|entry| entry.holder() == Some(self.me) && entry.is_attached());
+        if let Some(entry) = ours.filter(|entry| self.has_ended(entry)) {
+            let removed = entry.removed(self.registry.newest());
+            self.write(removed);
+            return; // and we look again
+        }
         let now = ours.map(|entry| entry.epoch);
         let before = self.host.attached.get(name).copied();
         if before == now {
@@ -201,7 +235,7 @@ impl Machine {
                 None => arbiter,
             };
             if mine_to_end {
-                let removed = loser.removed(self.registry.newest());
+                let removed = loser.beaten(self.registry.newest());
                 self.write(removed);
             }
         }
@@ -263,12 +297,12 @@ impl Machine {
             self.vacant.remove(name);
             return; // we look again when it has ended
         }
-        if entry.is_attached() {
+        if entry.is_attached() || self.has_ended(entry) {
             if self.broken(Mutant::AttachedOutliveTheirNode) {
                 return;
             }
             let removed = entry.removed(self.registry.newest());
-            self.write(removed); // it died with its node, or nobody can start it again
+            self.write(removed); // it died with its node, nobody can start it again, or nobody wants it
         } else if !self.broken(Mutant::NoTakeover) {
             self.vacant.insert(name.clone());
         }

@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::item::{Item, Key};
 use super::log::Log;
 use super::roster::{Roster, Seat};
-use crate::id::{Dot, Epoch, Group, Life, Name};
+use crate::id::{ClaimId, Dot, Epoch, Group, Life, Name};
 
 /// A replica of the registry.
 #[derive(Debug, Default)]
@@ -18,6 +18,7 @@ pub(crate) struct Registry {
     holders: BTreeMap<Option<Life>, BTreeSet<Dot>>, // the live ones
     roster: Roster,
     logs: BTreeMap<Life, Log>,
+    ended: BTreeSet<(ClaimId, Dot)>, // wishes that ended, by the removals that say so
     early: BTreeSet<Dot>, // removals that all have, of registrations that are still on their way to us
     hash: u128,
     changed: BTreeMap<Name, Before>,
@@ -47,12 +48,13 @@ impl Registry {
 
     /// How much it holds, for `Machine::holdings`.
     #[cfg(feature = "mutants")]
-    pub(crate) fn holdings(&self) -> [(&'static str, usize); 4] {
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 5] {
         [
             ("records", self.entries.len()),
             ("places in groups", self.roster.len()),
             ("logs", self.logs.len()),
             ("early removals", self.early.len()),
+            ("ended wishes", self.ended.len()),
         ]
     }
 
@@ -66,10 +68,23 @@ impl Registry {
         self.newest = self.newest.max(epoch);
     }
 
-    /// The registration that stands for a name.
+    /// The registration that stands for a name; one whose wish has ended only for lack of another.
     pub(crate) fn winner(&self, name: &Name) -> Option<&Entry> {
-        let dots = self.names.get(name)?;
-        dots.iter().map(|dot| &self.entries[dot].entry).max_by_key(|entry| entry.rank())
+        let [dot] = self.names.get(name)?[..] else {
+            let standing = self.names[name].iter().map(|dot| &self.entries[dot].entry);
+            return standing.max_by_key(|entry| (!self.has_ended(entry.claim()), entry.rank()));
+        };
+        Some(&self.entries[&dot].entry)
+    }
+
+    /// Whether a registration that was made by this wish was removed, and with it all that may have been made of it.
+    pub(crate) fn has_ended(&self, claim: Option<ClaimId>) -> bool {
+        claim.is_some_and(|claim| self.removals_of(claim).next().is_some())
+    }
+
+    fn removals_of(&self, claim: ClaimId) -> impl Iterator<Item = Dot> {
+        let (first, last) = (Dot { life: Life(0), seq: 0 }, Dot { life: Life(u64::MAX), seq: u64::MAX });
+        self.ended.range((claim, first)..=(claim, last)).map(|&(_, dot)| dot)
     }
 
     /// Whether a name has more than one registration.
@@ -133,11 +148,11 @@ impl Registry {
             None if seq <= self.position(origin) => return false, // held back on its way: it has ended since, and was dropped
             Some(_) | None => self.note(&entry.name),
         }
+        let mut before = None;
         if let Some(known) = self.entries.remove(&dot) {
             self.logs.entry(known.origin).or_default().erase(known.seq);
-            if known.entry.is_live() {
-                self.unindex(&known.entry);
-            }
+            self.unindex(&known.entry);
+            before = known.entry.claim();
         }
         if entry.is_live() {
             // One is what nearly all names ever have, and a vector by itself begins with room for four.
@@ -145,9 +160,11 @@ impl Registry {
             self.holders.entry(entry.holder()).or_default().insert(dot);
         } else {
             self.end_seats(dot);
+            self.ended.extend(entry.claim().map(|claim| (claim, dot)));
         }
         self.logs.entry(origin).or_default().insert(seq, Key::Registration(dot));
         self.entries.insert(dot, Held { entry, origin, seq });
+        before.into_iter().for_each(|claim| self.drop_kept(claim, dot));
         true
     }
 
@@ -201,6 +218,12 @@ impl Registry {
     }
 
     fn unindex(&mut self, entry: &Entry) {
+        if !entry.is_live() {
+            if let Some(claim) = entry.claim() {
+                self.ended.remove(&(claim, entry.dot));
+            }
+            return;
+        }
         let dots = self.names.get_mut(&entry.name).expect("a live entry is indexed by its name");
         dots.retain(|&dot| dot != entry.dot);
         if dots.is_empty() {
@@ -306,10 +329,29 @@ impl Registry {
         }
     }
 
+    /// Unless something stands that is to end with it.
     fn drop_removal(&mut self, dot: Dot) {
-        if self.entries.get(&dot).is_some_and(|held| !held.entry.is_live()) {
-            let held = self.entries.remove(&dot).expect("it was just found");
-            self.logs.entry(held.origin).or_default().erase(held.seq);
+        let Some(entry) = self.entry(dot).filter(|entry| !entry.is_live()) else {
+            return;
+        };
+        let is_same = |other: &Dot| self.entries[other].entry.claim() == entry.claim();
+        if entry.claim().is_some() && self.names.get(&entry.name).is_some_and(|dots| dots.iter().any(is_same))
+        {
+            return;
+        }
+        let held = self.entries.remove(&dot).expect("it was just found");
+        self.unindex(&held.entry);
+        self.logs.entry(held.origin).or_default().erase(held.seq);
+    }
+
+    /// What was made of this wish as `ended` may have ended: removals that were kept for that are dropped.
+    fn drop_kept(&mut self, claim: ClaimId, ended: Dot) {
+        let is_due = |dot: &Dot| {
+            let held = &self.entries[dot];
+            *dot != ended && self.logs.get(&held.origin).is_some_and(|log| log.has_swept(held.seq))
+        };
+        for dot in self.removals_of(claim).filter(is_due).collect::<Vec<_>>() {
+            self.drop_removal(dot);
         }
     }
 

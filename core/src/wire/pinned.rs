@@ -115,7 +115,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         stable: 1,
         items: List(vec![
             (7, live().into()),
-            (8, entry(State::Removed).into()),
+            (8, entry(State::Removed { claim: Some(claim()) }).into()),
             (9, enrolment(Presence::In)),
             (10, enrolment(Presence::Out)),
         ]),
@@ -154,7 +154,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         (
             delta.into(),
             "0022 ac0201090a01040700ac0207016e050001ac02ac020200016b02010201017201016e0203010102090\
-             1ac02010800ac0207016e0501010901ac020701670600010a01ac02070167060101",
+             1ac02010800ac0207016e050101ac0202010901ac020701670600010a01ac02070167060101",
         ),
         (Acked { position: 9 }.into(), "0023 09"),
         (Barrier { generation: 4, ring_hash: 5 }.into(), "0030 0405"),
@@ -181,8 +181,12 @@ fn messages() -> Vec<(Message, &'static str)> {
         (reply(Verdict::NoNodeAvailable), "0041 ac020203"),
         (reply(Verdict::StartFailed(Reason::new("why"))), "0041 ac02020403776879"),
         (
-            reply(Verdict::Unregistered { origin: Life(300), seq: 8, entry: entry(State::Removed) }),
-            "0041 ac020205ac0208ac0207016e050101",
+            reply(Verdict::Unregistered {
+                origin: Life(300),
+                seq: 8,
+                entry: entry(State::Removed { claim: None }),
+            }),
+            "0041 ac020205ac0208ac0207016e05010001",
         ),
         (reply(Verdict::Gone), "0041 ac020206"),
         (reply(Verdict::Located(registration())), "0041 ac0202070161ac0205016b00"),

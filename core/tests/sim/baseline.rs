@@ -60,6 +60,7 @@ impl World {
             ("places in groups", self[process].groups.values().map(BTreeSet::len).sum()),
             ("logs", members),
             ("early removals", 0),
+            ("ended wishes", 0),
             ("readers", members),
             ("answers owed", 0),
         ]);

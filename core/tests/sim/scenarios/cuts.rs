@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use skep_core::event::Request;
+use skep_core::event::{Reply, Request};
+use skep_core::id::CallId;
 
 use super::{KINDS, cluster, millis};
 use crate::calls::{managed, name};
@@ -94,6 +95,45 @@ pub fn one_of_three_that_was_cut_off_comes_back_to_the_same_names() {
         world.rest();
         world.all_run_once((0..40).map(|number| format!("n{number}")), seed);
     }
+}
+
+#[test]
+pub fn a_removal_ends_what_an_arbiter_that_nobody_heard_made_of_the_same_claim() {
+    let mut twice = 0;
+    for seed in 0..6 {
+        let (mut world, nodes) = cluster(seed, 4);
+        world.settings.innocents = false;
+        let mute = nodes[seed as usize % 4];
+        let others: Vec<ProcessId> = nodes.into_iter().filter(|&node| node != mute).collect();
+        world.oracle.split(world.now);
+        for &other in &others {
+            world.cut(world[mute].site, world[other].site);
+        }
+        let names: Vec<String> = (0..16).map(|number| format!("n{number}")).collect();
+        let register = |text: &String| Request::Register { name: name(text), worker: managed(kind::PLAIN) };
+        let ask = |text| world.ask_and_keep(others[0], Duration::from_secs(10), register(text));
+        let calls: Vec<CallId> = names.iter().map(ask).collect();
+        for call in calls {
+            let answer = world.answer(call);
+            assert!(matches!(answer, Reply::Registered(Ok(_))), "seed {seed}: {answer:?}");
+        }
+        for text in &names {
+            twice += usize::from(world.active_copies(&name(text)).len() > 1);
+            assert_eq!(world.unregister(others[1], text), Ok(()), "seed {seed}: {text}");
+        }
+        let (again, gone) = names.split_at(8);
+        for text in again {
+            assert!(world.register(others[2], text).is_ok(), "seed {seed}: {text}");
+        }
+        world.mend_cut();
+        world.rest();
+        world.all_run_once(again.iter().cloned(), seed);
+        for text in gone {
+            assert_eq!(world.active_copies(&name(text)), [], "seed {seed}: {text} is back");
+            assert!(!world[others[2]].places.contains_key(&name(text)), "seed {seed}: {text} is back");
+        }
+    }
+    assert!(twice > 0, "no claim was granted on both sides");
 }
 
 #[test]
