@@ -26,10 +26,19 @@ pub(super) fn rest(
     nodes: &mut [NodeProcess],
     transcript: &Transcript,
 ) -> Result<BTreeSet<String>, Violation> {
+    let mut said = Vec::new();
+    let outcome = agree(nodes, &mut said);
+    said.iter().for_each(|line| transcript.note(line));
+    outcome
+}
+
+/// As `rest`; leaves in `said` what was answered last. What was answered before would drown what led to it.
+fn agree(nodes: &mut [NodeProcess], said: &mut Vec<String>) -> Result<BTreeSet<String>, Violation> {
     let deadline = Instant::now() + QUIET_BY;
     let mut before: Option<Vec<Told>> = None;
     loop {
-        let told = nodes.iter_mut().map(|node| ask(node, transcript)).collect::<Result<Vec<_>, _>>();
+        said.clear();
+        let told = nodes.iter_mut().map(|node| ask(node, said)).collect::<Result<Vec<_>, _>>();
         let told = told.map_err(|trouble| Violation { invariant: 4, words: trouble.to_string() })?;
         match disagreement(nodes, &told) {
             None if before.as_ref() == Some(&told) => return Ok(names(&told[0].registered, "names")),
@@ -44,10 +53,10 @@ pub(super) fn rest(
     }
 }
 
-fn ask(node: &mut NodeProcess, transcript: &Transcript) -> Result<Told, Trouble> {
+fn ask(node: &mut NodeProcess, said: &mut Vec<String>) -> Result<Told, Trouble> {
     let mut ok = |line: &str| {
         let answer = node.ok(line)?;
-        transcript.note(&format!("{} says to '{line}': {answer}", node.name));
+        said.push(format!("{} says to '{line}': {answer}", node.name));
         Ok::<_, Trouble>(answer)
     };
     let known = ok("nodes")?;
