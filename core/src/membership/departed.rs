@@ -72,6 +72,11 @@ impl Departed {
         self.forgotten.contains_key(&life)
     }
 
+    /// Whether this life is forgotten, by us or by a peer who said so: then it comes back to nobody.
+    pub(super) fn is_given_up(&self, life: Life) -> bool {
+        self.has_forgotten(life) || self.down.get(&life).is_some_and(|due| due.is_told)
+    }
+
     /// Whether this life, which is down or forgotten, may have heard of a registration before it was out of reach.
     /// `None` if we were not there.
     pub(super) fn may_know(&self, life: Life, me: Life, dot: Dot) -> Option<bool> {

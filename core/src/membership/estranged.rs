@@ -32,7 +32,7 @@ impl Machine {
             return false;
         }
         let with_forgotten =
-            records.iter().any(|record| !record.is_down() && self.departed.has_forgotten(record.life));
+            records.iter().any(|record| !record.is_down() && self.departed.is_given_up(record.life));
         with_forgotten || forgotten.iter().any(|ended| self.table.is_live(ended.life))
     }
 
