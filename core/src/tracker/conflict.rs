@@ -1,8 +1,9 @@
 //! Two copies of a name met, after a cut: what the beaten one knows is offered to the other, once, then it stops.
 //!
 //! The node of the beaten copy asks it how it moves, as for a handoff. What it would take along goes to the node
-//! that runs the winner, whose worker makes of it what it likes. All of that has a deadline, and whatever goes wrong,
-//! the beaten copy stops.
+//! that runs the winner, whose worker makes of it what it likes. All of that has a deadline, which is put off, so many
+//! times, while the two nodes have no link, as when a cut heals link by link: states are not relayed. Whatever goes
+//! wrong, the beaten copy stops.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -19,6 +20,10 @@ use crate::wire::message::{Reception, Surrender, SurrenderReply};
 /// At most so many beaten copies are heard by one start of a winner: as many as a cluster can fall into parts.
 const MAX_BEATEN: usize = 64;
 
+/// So often the deadline is put off for lack of a link with the winner's node. The beaten copy handles nothing
+/// meanwhile.
+const MAX_WAITS: u8 = 20;
+
 /// The beaten copies that run here.
 #[derive(Debug, Default)]
 pub(crate) struct Surrenders(BTreeMap<Name, Beaten>);
@@ -32,6 +37,7 @@ struct Beaten {
     winner: Epoch,
     step: Step,
     deadline: Instant,
+    waits: u8,
     again: Instant,
 }
 
@@ -76,7 +82,7 @@ impl Machine {
             }
             self.call_off(name, core::time::Duration::ZERO);
             let deadline = now + self.config.handoff_timeout;
-            let beaten = Beaten { why, to, winner, step: Step::Asking, deadline, again };
+            let beaten = Beaten { why, to, winner, step: Step::Asking, deadline, waits: 0, again };
             self.surrenders.0.insert(name.clone(), beaten);
             self.timers.set(deadline, Timer::Surrender(name.clone()));
             let epoch = self.host.workers[name].epoch;
@@ -132,8 +138,8 @@ impl Machine {
         };
         let (to, winner) = (beaten.to, beaten.winner);
         let beaten = self.host.workers[name].epoch;
-        // A node that is counted down refutes it, or its names go to another: it is offered then.
-        if self.table.is_live(to) {
+        // Who has no link with us may have one soon; one who does not come back loses its names to another.
+        if self.links.to(to).is_some() {
             self.send_to(to, Surrender { name: name.clone(), winner, beaten, bytes });
         }
     }
@@ -150,6 +156,8 @@ impl Machine {
             Some(Heard::Done) => Reception::Done,
             Some(Heard::Coming) => Reception::Accepted,
             _ if !matches!(worker.phase, Phase::Running) => return, // soon, perhaps: it asks again
+            // It has said what it knows to one that beat it in turn: who asks again will know of that one.
+            None if self.surrenders.0.contains_key(&name) => return,
             None if worker.heard.len() >= MAX_BEATEN => Reception::Refused,
             None => {
                 worker.heard.insert(beaten, Heard::Coming);
@@ -233,8 +241,34 @@ impl Machine {
     }
 
     pub(crate) fn on_surrender_timer(&mut self, name: &Name) {
-        if self.surrenders.0.get(name).is_some_and(|beaten| beaten.deadline <= self.now) {
+        let Some(beaten) = self.surrenders.0.get(name).filter(|beaten| beaten.deadline <= self.now) else {
+            return;
+        };
+        let may_come = self.table.is_live(beaten.to) && self.links.to(beaten.to).is_none();
+        if !(may_come && self.put_off_surrender(name)) {
             self.end_surrender(name);
+        }
+    }
+
+    /// Gives it more time, unless that was done too often.
+    fn put_off_surrender(&mut self, name: &Name) -> bool {
+        let deadline = self.now + self.config.handoff_timeout;
+        let Some(beaten) = self.surrenders.0.get_mut(name).filter(|beaten| beaten.waits < MAX_WAITS) else {
+            return false;
+        };
+        beaten.waits += 1;
+        beaten.deadline = deadline;
+        self.timers.set(deadline, Timer::Surrender(name.clone()));
+        true
+    }
+
+    /// There is a link with this life again: what waited for that is offered.
+    pub(super) fn offer_to(&mut self, life: Life) {
+        let waiting =
+            self.surrenders.0.iter().filter(|(_, beaten)| beaten.to == life && beaten.waits < MAX_WAITS);
+        for name in waiting.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.put_off_surrender(&name);
+            self.offer_surrender(&name);
         }
     }
 

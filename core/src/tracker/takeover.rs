@@ -130,6 +130,7 @@ impl Machine {
     /// A link to this life is up and greeted: what it is waiting for, or we for it, is said again.
     pub(crate) fn on_contact(&mut self, life: Life) {
         self.ask_barrier(Some(life));
+        self.offer_to(life);
         self.resend_claims();
         self.report_starts(true);
         self.retry_at = Some(self.now + SOON);

@@ -1,5 +1,6 @@
 //! Workers that move: what hosts do when one is asked, held, shipped, prepared, frozen, and goes on elsewhere.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use skep_core::Input;
@@ -15,7 +16,7 @@ use crate::world::{Happening, ProcessId, World};
 const STATE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a worker's state is on its way: whose, for which start, from which life, what it knows and what it heard.
-type Shipment = (Name, Epoch, Life, u64, Vec<(Epoch, u64)>);
+type Shipment = (Name, Epoch, Life, u64, Vec<(Epoch, u64)>, BTreeSet<u64>);
 
 impl World {
     /// The machine wants to know how a worker moves. It says so between two messages.
@@ -74,8 +75,14 @@ impl World {
             let why = format!("{} ships the state of {name}, which it does not hold", self[process]);
             return self.violate(why);
         }
-        let shipment: Shipment =
-            (name.clone(), under, self[process].life, worker.state, worker.heard.clone());
+        let shipment: Shipment = (
+            name.clone(),
+            under,
+            self[process].life,
+            worker.state,
+            worker.heard.clone(),
+            worker.known.clone(),
+        );
         let body = postcard::to_allocvec(&shipment).expect("plain data");
         self.step_of_move(process, to, &name);
         match self.link_to(process, to) {
@@ -86,11 +93,12 @@ impl World {
 
     /// A frame that is not for the core.
     pub fn on_bulk(&mut self, process: ProcessId, frame: &Frame) {
-        let (name, under, from, state, heard): Shipment =
+        let (name, under, from, state, heard, known): Shipment =
             postcard::from_bytes(&frame.body).expect("we wrote it");
         let Some(worker) = self[process].workers.get_mut(&(name.clone(), under)) else { return };
         if let Some(place) = worker.awaited.iter().position(|&(_, life)| life == from) {
             let (beaten, _) = worker.awaited.remove(place);
+            worker.arrived.push((beaten, known));
             let pause = self.random.skewed(Duration::from_millis(5));
             return self.after(pause, Happening::ConflictHeard(process, name, under, beaten, from, state));
         }
@@ -98,7 +106,7 @@ impl World {
             return;
         }
         worker.phase = Phase::Preparing;
-        (worker.state, worker.heard) = (state, heard);
+        (worker.state, worker.heard, worker.known) = (state, heard, known);
         let pause = self.start_pause(process, &name, under);
         self.after(pause, Happening::CopyReady(process, name, under));
     }
@@ -157,12 +165,20 @@ impl World {
             return;
         }
         let Some(worker) = self[process].workers.get_mut(&(name.clone(), epoch)) else { return };
+        if worker.phase == Phase::Held {
+            worker.arrived.retain(|(arrived, _)| *arrived != beaten);
+            let result = Err(Reason::new("what it knows is on its way elsewhere")); // as the driver's workers do
+            let resolved = Input::ConflictResolved { name: name.clone(), epoch, beaten, from, result };
+            return self.tell(process, resolved);
+        }
         if worker.heard.contains(&(beaten, state)) {
             let why =
                 format!("{} hears twice what the copy of {name} with epoch {beaten} knew", self[process]);
             return self.violate(why);
         }
         worker.heard.push((beaten, state));
+        let looked_at = worker.arrived.extract_if(.., |(arrived, _)| *arrived == beaten);
+        worker.known.extend(looked_at.flat_map(|(_, known)| known));
         self.tell(
             process,
             Input::ConflictResolved { name: name.clone(), epoch, beaten, from, result: Ok(()) },

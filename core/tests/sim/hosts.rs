@@ -1,5 +1,6 @@
 //! The hosts of workers: they start, stop, fail, dawdle and die as their kind says.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use skep_core::config::{Backoff, KindConfig};
@@ -25,8 +26,11 @@ pub struct Worker {
     pub is_kept: bool,
     /// It lost against another copy, and does nothing while what it knows is looked at.
     pub is_beaten: bool,
-    /// Beaten copies whose state is on its way, and whose.
+    /// What it made of all that: the states of all copies that it heard, and of those that they had heard.
+    pub known: BTreeSet<u64>,
+    /// Beaten copies whose state is on its way, and whose; what came of it, not looked at yet.
     pub awaited: Vec<(Epoch, Life)>,
+    pub arrived: Vec<(Epoch, BTreeSet<u64>)>,
     /// What it heard, and of which beaten copy: two may know the same, if one came from the other.
     pub heard: Vec<(Epoch, u64)>,
     /// Messages that wait for it.
@@ -60,9 +64,10 @@ pub enum Phase {
 impl Worker {
     pub fn new(kind: &Kind, state: u64) -> Self {
         let kind = kind.as_str().to_owned();
-        let (asked, is_kept, awaited, heard) = (None, false, Vec::new(), Vec::new());
-        let (phase, mailbox) = (Phase::Starting, Vec::new());
-        Self { kind, phase, state, asked, is_kept, is_beaten: false, awaited, heard, mailbox }
+        let (asked, is_kept, is_beaten) = (None, false, false);
+        let (awaited, arrived, heard) = (Vec::new(), Vec::new(), Vec::new());
+        let (phase, known, mailbox) = (Phase::Starting, BTreeSet::from([state]), Vec::new());
+        Self { kind, phase, state, asked, is_kept, is_beaten, known, awaited, arrived, heard, mailbox }
     }
 
     pub fn is_active(&self) -> bool {

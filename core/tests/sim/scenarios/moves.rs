@@ -1,6 +1,6 @@
 //! Workers move to where they are wanted, with all that they know; whoever dies on the way, one goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skep_core::event::{Reply, Request};
 
@@ -9,7 +9,7 @@ use crate::calls::{managed, name};
 use crate::faults::kind;
 use crate::hosts::{Phase, Worker};
 use crate::network::Told;
-use crate::world::{ProcessId, Settings, World};
+use crate::world::{ProcessId, Settings, SiteId, World};
 
 impl World {
     fn register_some(&mut self, node: ProcessId, kind: &str, count: usize) {
@@ -27,6 +27,12 @@ impl World {
             (number, (process, worker.state))
         };
         (0..count).map(one).collect()
+    }
+
+    /// What its copies know together.
+    fn known(&self, text: &str) -> BTreeSet<u64> {
+        let copies = self.active_copies(&name(text)).into_iter();
+        copies.flat_map(|(node, epoch)| self[node].workers[&(name(text), epoch)].known.clone()).collect()
     }
 
     fn worker_in(&self, node: ProcessId, text: &str, phase: Phase) -> Option<&Worker> {
@@ -289,6 +295,47 @@ pub fn after_a_cut_the_winner_hears_once_what_the_beaten_copy_knew() {
                 copies[&number].iter().all(knows),
                 "seed {seed}: {text} does not know what both copies knew"
             );
+        }
+    }
+}
+
+#[test]
+pub fn after_a_cut_that_heals_link_by_link_one_that_stays_goes_on_and_knows_what_all_knew() {
+    for seed in 0..12 {
+        let mut world = World::new(Settings { innocents: false, ..Settings::calm(seed) });
+        let kinds = &[kind::PLAIN, kind::LOYAL];
+        let sites: Vec<SiteId> = NAMES[..4].iter().map(|name| world.site(name, kinds)).collect();
+        sites.iter().for_each(|&site| world.boot(site));
+        world.rest();
+        let nodes = world.all_running();
+        world.register_some(nodes[0], kind::LOYAL, 24);
+        world.rest();
+        world.cut_off(&sites[..2]);
+        world.wait(millis(6000));
+        let both: Vec<BTreeSet<u64>> = (0..24).map(|number| world.known(&format!("n{number}"))).collect();
+        for (number, known) in both.iter().enumerate() {
+            let copies = world.active_copies(&name(&format!("n{number}")));
+            assert_eq!(
+                (copies.len(), known.len()),
+                (2, 2),
+                "seed {seed}: n{number} runs as {copies:?}, known {known:?}"
+            );
+        }
+        for (here, there) in [(1, 2), (0, 3), (1, 3), (0, 2)] {
+            world.mend_path(sites[here], sites[there]);
+            world.mend_path(sites[there], sites[here]);
+            let pause = world.random.between(millis(0), millis(1500));
+            world.wait(pause);
+        }
+        world.oracle.heal(world.now);
+        world.rest();
+        for (number, both) in both.into_iter().enumerate() {
+            let text = format!("n{number}");
+            assert!(world.runs_on(&text).is_some(), "seed {seed}: {text} does not run once");
+            let known = world.known(&text);
+            if !both.is_subset(&known) {
+                world.give_up(&format!("seed {seed}: of {both:?} the survivor of {text} knows {known:?}"));
+            }
         }
     }
 }
