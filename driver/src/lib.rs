@@ -57,6 +57,6 @@ pub use start_error::StartError;
 pub use status::Ending;
 pub use worker::{
     ArgsError, Attached, Call, Context, Failure, Handle, Handoff, Message, MessageId, MessageSet, Messages,
-    OldArgs, OneOf0, OneOf1, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9, OneOf10,
+    Moving, OldArgs, OneOf0, OneOf1, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, OneOf9, OneOf10,
     OneOf11, OneOf12, Ref, ReplyTo, Singleton, State, StateError, Stopping, Timer, Worker, encode_args,
 };

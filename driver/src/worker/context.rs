@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use skep_core::Instant;
 use skep_core::error::BadText;
-use skep_core::event::{Exit, Request, StopReason};
+use skep_core::event::{Exit, MoveReason, Request, StopReason};
 use skep_core::id::{Epoch, Group, Name, NodeName};
 
 use super::cancel::Cancellation;
@@ -24,6 +24,7 @@ use crate::runtime::Platform;
 pub struct Context<W> {
     seat: Seat,
     exit: Option<Exit>,
+    moving: Option<MoveReason>,
     /// Never locked: a message need not be `Sync`, and a context is.
     timers: Mutex<Timers>,
     of: PhantomData<fn() -> W>,
@@ -66,7 +67,7 @@ impl CurrentEpoch {
 impl<W> Context<W> {
     pub(crate) fn new(seat: Seat) -> Self {
         let timers = Mutex::new(Timers::new(seat.platform.clone()));
-        let mut context = Self { seat, exit: None, timers, of: PhantomData };
+        let mut context = Self { seat, exit: None, moving: None, timers, of: PhantomData };
         context.seat.node.call_as(context.seat.name.clone(), context.seat.epoch.clone());
         context
     }
@@ -92,6 +93,18 @@ impl<W> Context<W> {
     /// behalf of who waits for the message in hand, see [`Node::call`]; those from a clone of it are not.
     pub fn node(&self) -> &Node {
         &self.seat.node
+    }
+
+    /// Why it was asked how it moves, in [`Worker::begin_handoff`](crate::Worker::begin_handoff); `None` elsewhere. A
+    /// worker that would rather stay where it is can still say what it knows when another copy won: after a cut, for
+    /// [`Moving::Conflict`](crate::Moving::Conflict), [`Handoff::Stay`](crate::Handoff::Stay) means that it has nothing
+    /// to say.
+    pub fn moving(&self) -> Option<MoveReason> {
+        self.moving
+    }
+
+    pub(crate) fn set_moving(&mut self, why: Option<MoveReason>) {
+        self.moving = why;
     }
 
     /// The runtime's monotonic clock.

@@ -42,6 +42,8 @@ pub use reference::Ref;
 #[cfg(all(test, feature = "sim"))]
 pub(crate) use running::yield_now;
 pub(crate) use running::{caught, panic_words};
+/// Why a worker is asked how it moves.
+pub use skep_core::event::MoveReason as Moving;
 /// Why a worker has to stop.
 pub use skep_core::event::StopReason as Stopping;
 pub use timers::Timer;
@@ -122,8 +124,9 @@ pub trait Worker: Sized + Send + 'static {
         context: &mut Context<Self>,
     ) -> impl Future<Output = Result<Self, Failure>> + Send;
 
-    /// It is wanted on another node, because one came, or because this one leaves. By default it starts anew there,
-    /// from its arguments; so does one that panics here.
+    /// It is wanted on another node, because one came, or because this one leaves; or another copy of it won, which may
+    /// hear what this one knows ([`Context::moving`] says why). By default it starts anew there, from its arguments; so
+    /// does one that panics here.
     fn begin_handoff(&mut self, context: &mut Context<Self>) -> impl Future<Output = Handoff> + Send {
         let _ = context;
         async { Handoff::Restart }

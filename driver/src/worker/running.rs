@@ -83,7 +83,10 @@ pub(crate) async fn worker<W: Worker>(order: Order, mailbox: Arc<Mailbox<W::Mess
                 Ok(())
             }
             Next::Wish(Wish::BeginHandoff(why)) => {
-                let handoff = match caught(worker.begin_handoff(&mut context)).await {
+                context.set_moving(Some(why));
+                let handoff = caught(worker.begin_handoff(&mut context)).await;
+                context.set_moving(None);
+                let handoff = match handoff {
                     Ok(handoff) => handoff,
                     Err(panic) => {
                         drop(worker);

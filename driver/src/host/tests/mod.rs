@@ -43,6 +43,7 @@ struct Tally {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Way {
     Stay,
+    StayUnlessBeaten,
     Restart,
     Resume,
     /// With a state of so many bytes.
@@ -68,9 +69,12 @@ impl Worker for Tally {
         Ok(Self { total: 0, way })
     }
 
-    async fn begin_handoff(&mut self, _: &mut Context<Self>) -> worker::Handoff {
+    async fn begin_handoff(&mut self, context: &mut Context<Self>) -> worker::Handoff {
         match self.way {
-            Way::Stay => worker::Handoff::Stay,
+            Way::StayUnlessBeaten if context.moving() == Some(MoveReason::Conflict) => {
+                worker::Handoff::resume(&self.total)
+            }
+            Way::Stay | Way::StayUnlessBeaten => worker::Handoff::Stay,
             Way::Restart => worker::Handoff::Restart,
             Way::Resume => worker::Handoff::resume(&self.total),
             Way::Long(bytes) => worker::Handoff::Resume(State::from_bytes(vec![7; bytes])),
@@ -81,7 +85,7 @@ impl Worker for Tally {
     async fn end_handoff(&mut self, state: State, _: &mut Context<Self>) -> Result<(), Failure> {
         self.total = match self.way {
             Way::Long(bytes) => u64::from(state.as_bytes() == vec![7; bytes]),
-            Way::Stay | Way::Restart | Way::Resume | Way::Panic => state.read()?,
+            Way::Stay | Way::StayUnlessBeaten | Way::Restart | Way::Resume | Way::Panic => state.read()?,
         };
         Ok(())
     }
@@ -191,7 +195,11 @@ impl Side {
     }
 
     async fn begin_handoff(&mut self) -> Handoff {
-        self.host.begin_handoff(name(), OLD, MoveReason::Balance);
+        self.begin_handoff_for(MoveReason::Balance).await
+    }
+
+    async fn begin_handoff_for(&mut self, why: MoveReason) -> Handoff {
+        self.host.begin_handoff(name(), OLD, why);
         match self.report().await {
             Input::HandoffBegun { epoch: OLD, handoff, .. } => handoff,
             other => panic!("it was asked how it moves: {other:?}"),
@@ -263,6 +271,19 @@ fn a_worker_says_how_it_moves() {
             let is_held = handoff != Handoff::Stay;
             assert_eq!(a.add(1).await.is_none(), is_held, "{way:?}: what may move is held, and nothing else");
         }
+    });
+}
+
+#[test]
+fn a_worker_that_would_rather_stay_can_say_what_it_knows_to_the_copy_that_beat_it() {
+    let runtime = SimRuntime::new(1);
+    runtime.run(async {
+        let [mut a, _b] = Side::pair(&runtime).await;
+        a.run(Way::StayUnlessBeaten).await;
+        assert_eq!(a.begin_handoff_for(MoveReason::Balance).await, Handoff::Stay);
+        assert_eq!(a.begin_handoff_for(MoveReason::Draining).await, Handoff::Restart);
+        a.host.go_on(&name(), OLD);
+        assert_eq!(a.begin_handoff_for(MoveReason::Conflict).await, Handoff::Resume { bytes: 1 });
     });
 }
 
