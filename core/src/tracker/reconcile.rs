@@ -179,6 +179,7 @@ impl Machine {
 
     /// Attached workers are told when their registration ends, and live on.
     fn look_at_attached(&mut self, name: &Name) {
+        self.end_doubles(name);
         if self.has_young_conflict(name) {
             return;
         }
@@ -206,6 +207,23 @@ impl Machine {
             };
             let grace = self.config.stop_grace;
             self.outputs.push_back(Output::Stop { name: name.clone(), epoch, grace, why });
+        }
+    }
+
+    /// What a second arbiter made of the claim of an attached worker of ours: its caller heard of the one, and does not
+    /// change its epoch.
+    fn end_doubles(&mut self, name: &Name) {
+        let Some(&epoch) = self.host.attached.get(name).filter(|_| self.registry.has_losers(name)) else {
+            return;
+        };
+        let standing: Vec<&Entry> = self.registry.standing(name).collect();
+        let Some(known) = standing.iter().find(|entry| entry.epoch == epoch) else {
+            return;
+        };
+        let is_double = |entry: &&&Entry| entry.dot != known.dot && entry.claim() == known.claim();
+        let doubles = standing.iter().filter(is_double).map(|entry| entry.beaten(self.registry.newest()));
+        for beaten in doubles.collect::<Vec<_>>() {
+            self.write(beaten);
         }
     }
 

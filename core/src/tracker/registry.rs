@@ -71,10 +71,14 @@ impl Registry {
     /// The registration that stands for a name; one whose wish has ended only for lack of another.
     pub(crate) fn winner(&self, name: &Name) -> Option<&Entry> {
         let [dot] = self.names.get(name)?[..] else {
-            let standing = self.names[name].iter().map(|dot| &self.entries[dot].entry);
-            return standing.max_by_key(|entry| (!self.has_ended(entry.claim()), entry.rank()));
+            return self.standing(name).max_by_key(|entry| (!self.has_ended(entry.claim()), entry.rank()));
         };
         Some(&self.entries[&dot].entry)
+    }
+
+    /// All registrations of a name that were not removed.
+    pub(crate) fn standing(&self, name: &Name) -> impl Iterator<Item = &Entry> {
+        self.names.get(name).into_iter().flatten().map(|dot| &self.entries[dot].entry)
     }
 
     /// Whether a registration that was made by this wish was removed, and with it all that may have been made of it.
@@ -94,12 +98,11 @@ impl Registry {
 
     /// The registrations of a name that another one beats.
     pub(crate) fn losers(&self, name: &Name) -> Vec<Entry> {
-        let Some(dots) = self.names.get(name).filter(|dots| dots.len() > 1) else {
+        if !self.has_losers(name) {
             return Vec::new();
-        };
+        }
         let winner = self.winner(name).map(|entry| entry.dot);
-        let losers = dots.iter().filter(|&&dot| Some(dot) != winner);
-        losers.map(|dot| self.entries[dot].entry.clone()).collect()
+        self.standing(name).filter(|entry| Some(entry.dot) != winner).cloned().collect()
     }
 
     /// The latest entry of a registration, standing or removed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skep_core::event::{Reply, Request};
+use skep_core::event::{Registration, Reply, Request, WorkerSpec};
 use skep_core::id::CallId;
 
 use super::{KINDS, cluster, millis};
@@ -97,26 +97,37 @@ pub fn one_of_three_that_was_cut_off_comes_back_to_the_same_names() {
     }
 }
 
+/// Four nodes, of which one hears all and is heard by nobody; the others; and what the first of them registered then.
+fn granted_by_who_is_not_heard(
+    seed: u64,
+    worker: &WorkerSpec,
+) -> (World, Vec<ProcessId>, Vec<(String, Registration)>) {
+    let (mut world, nodes) = cluster(seed, 4);
+    world.settings.innocents = false;
+    let mute = nodes[seed as usize % 4];
+    let others: Vec<ProcessId> = nodes.into_iter().filter(|&node| node != mute).collect();
+    world.oracle.split(world.now);
+    for &other in &others {
+        world.cut(world[mute].site, world[other].site);
+    }
+    let names: Vec<String> = (0..16).map(|number| format!("n{number}")).collect();
+    let register = |text: &String| Request::Register { name: name(text), worker: worker.clone() };
+    let ask = |text| world.ask_and_keep(others[0], Duration::from_secs(10), register(text));
+    let calls: Vec<CallId> = names.iter().map(ask).collect();
+    let mut heard = |call| match world.answer(call) {
+        Reply::Registered(Ok(registration)) => registration,
+        answer => panic!("seed {seed}: {answer:?}"),
+    };
+    let registrations: Vec<Registration> = calls.into_iter().map(&mut heard).collect();
+    (world, others, names.into_iter().zip(registrations).collect())
+}
+
 #[test]
 pub fn a_removal_ends_what_an_arbiter_that_nobody_heard_made_of_the_same_claim() {
     let mut twice = 0;
     for seed in 0..6 {
-        let (mut world, nodes) = cluster(seed, 4);
-        world.settings.innocents = false;
-        let mute = nodes[seed as usize % 4];
-        let others: Vec<ProcessId> = nodes.into_iter().filter(|&node| node != mute).collect();
-        world.oracle.split(world.now);
-        for &other in &others {
-            world.cut(world[mute].site, world[other].site);
-        }
-        let names: Vec<String> = (0..16).map(|number| format!("n{number}")).collect();
-        let register = |text: &String| Request::Register { name: name(text), worker: managed(kind::PLAIN) };
-        let ask = |text| world.ask_and_keep(others[0], Duration::from_secs(10), register(text));
-        let calls: Vec<CallId> = names.iter().map(ask).collect();
-        for call in calls {
-            let answer = world.answer(call);
-            assert!(matches!(answer, Reply::Registered(Ok(_))), "seed {seed}: {answer:?}");
-        }
+        let (mut world, others, granted) = granted_by_who_is_not_heard(seed, &managed(kind::PLAIN));
+        let names: Vec<String> = granted.into_iter().map(|(text, _)| text).collect();
         for text in &names {
             twice += usize::from(world.active_copies(&name(text)).len() > 1);
             assert_eq!(world.unregister(others[1], text), Ok(()), "seed {seed}: {text}");
@@ -134,6 +145,19 @@ pub fn a_removal_ends_what_an_arbiter_that_nobody_heard_made_of_the_same_claim()
         }
     }
     assert!(twice > 0, "no claim was granted on both sides");
+}
+
+#[test]
+pub fn what_two_arbiters_made_of_one_attached_claim_is_one_the_one_that_its_caller_heard_of() {
+    for seed in 0..6 {
+        let (mut world, others, granted) = granted_by_who_is_not_heard(seed, &WorkerSpec::Attached);
+        world.mend_cut();
+        world.rest();
+        for (text, registration) in granted {
+            let stands = world.locate(others[1], &text).map(|stands| (stands.node, stands.epoch));
+            assert_eq!(stands, Ok((registration.node, registration.epoch)), "seed {seed}: {text}");
+        }
+    }
 }
 
 #[test]

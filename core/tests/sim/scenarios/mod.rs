@@ -42,6 +42,7 @@ scenarios! {
     cuts::two_halves_that_meet_again_link_by_link_become_one,
     cuts::one_of_three_that_was_cut_off_comes_back_to_the_same_names,
     cuts::a_removal_ends_what_an_arbiter_that_nobody_heard_made_of_the_same_claim,
+    cuts::what_two_arbiters_made_of_one_attached_claim_is_one_the_one_that_its_caller_heard_of,
     cuts::an_update_that_is_lost_between_any_two_is_repaired_in_seconds,
     cuts::slow_starts_and_moves_delay_nobody_else,
     detection::a_frozen_node_is_counted_down_within_the_bound,
