@@ -142,6 +142,14 @@ mutants! {
     NotClaimedAgain,
     /// What two arbiters made of one wish does not end together.
     GrantedTwiceEndedOnce,
+    /// What two arbiters made of the wish for an attached worker is settled as any conflict.
+    DoublesSettledByRank,
+    /// A life that comes back between the word that it is forgotten and the forgetting is let in.
+    GivenUpLetIn,
+    /// What a beaten copy knows is offered where no state can be sent.
+    OfferedOverRelays,
+    /// A winner looks again at what it has heard of a beaten copy.
+    HeardAgain,
     /// Of two words on a name in a group the one counts that arrives last, so that an older join undoes a leave.
     GroupsByArrival,
     /// What is levelled of a dead life's log leaves out who is in which group.

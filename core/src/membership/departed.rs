@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Announced, Health, Record};
 use crate::id::{Dot, Life, LinkId, NodeName};
 use crate::machine::Machine;
+use crate::mutant::Mutant;
 use crate::time::Instant;
 use crate::timer::Timer;
 use crate::wire::List;
@@ -72,11 +73,6 @@ impl Departed {
         self.forgotten.contains_key(&life)
     }
 
-    /// Whether this life is forgotten, by us or by a peer who said so: then it comes back to nobody.
-    pub(super) fn is_given_up(&self, life: Life) -> bool {
-        self.has_forgotten(life) || self.down.get(&life).is_some_and(|due| due.is_told)
-    }
-
     /// Whether this life, which is down or forgotten, may have heard of a registration before it was out of reach.
     /// `None` if we were not there.
     pub(super) fn may_know(&self, life: Life, me: Life, dot: Dot) -> Option<bool> {
@@ -94,6 +90,12 @@ impl Departed {
 }
 
 impl Machine {
+    /// Whether a life is forgotten, by us or by a peer who said so: then it comes back to nobody.
+    pub(super) fn is_given_up(&self, life: Life) -> bool {
+        let is_told = || self.departed.down.get(&life).is_some_and(|due| due.is_told);
+        self.departed.has_forgotten(life) || (is_told() && !self.broken(Mutant::GivenUpLetIn))
+    }
+
     /// A life is down: it is forgotten in time.
     pub(super) fn forget_later(&mut self, record: &Record) {
         let life = record.life;

@@ -31,8 +31,7 @@ impl Machine {
         if self.broken(Mutant::EstrangedLetIn) {
             return false;
         }
-        let with_forgotten =
-            records.iter().any(|record| !record.is_down() && self.departed.is_given_up(record.life));
+        let with_forgotten = records.iter().any(|record| !record.is_down() && self.is_given_up(record.life));
         with_forgotten || forgotten.iter().any(|ended| self.table.is_live(ended.life))
     }
 

@@ -71,7 +71,7 @@ impl Machine {
                 Verdict::Retire(RetireReason::NameInUse { node, address })
             };
         }
-        if self.departed.is_given_up(peer.life) && !self.broken(Mutant::EstrangedLetIn) {
+        if self.is_given_up(peer.life) && !self.broken(Mutant::EstrangedLetIn) {
             return Verdict::Estranged;
         }
         let is_taken = match self.table.of(peer.life) {
@@ -260,7 +260,7 @@ impl Machine {
             if record.life == self.me && self.broken(Mutant::NoRefutation) {
                 continue;
             }
-            if self.departed.is_given_up(record.life) && !self.broken(Mutant::ForgottenReturn) {
+            if self.is_given_up(record.life) && !self.broken(Mutant::ForgottenReturn) {
                 continue; // whoever lists it still is told when our tables are compared
             }
             match self.table.merge(&record) {

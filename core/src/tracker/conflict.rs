@@ -139,7 +139,7 @@ impl Machine {
         let (to, winner) = (beaten.to, beaten.winner);
         let beaten = self.host.workers[name].epoch;
         // Who has no link with us may have one soon; one who does not come back loses its names to another.
-        if self.links.to(to).is_some() {
+        if self.links.to(to).is_some() || self.broken(Mutant::OfferedOverRelays) {
             self.send_to(to, Surrender { name: name.clone(), winner, beaten, bytes });
         }
     }
@@ -148,10 +148,14 @@ impl Machine {
     pub(crate) fn on_surrender(&mut self, from: Life, surrender: Surrender) {
         let Surrender { name, winner, beaten, bytes } = surrender;
         let answer = |answer| SurrenderReply { name: name.clone(), beaten, answer };
+        let forgets = self.broken(Mutant::HeardAgain);
         let Some(worker) = self.host.workers.get_mut(&name).filter(|worker| worker.epoch == winner) else {
             self.send_to(from, answer(Reception::Refused));
             return;
         };
+        if forgets {
+            worker.heard.remove(&beaten);
+        }
         let reply = match worker.heard.get(&beaten) {
             Some(Heard::Done) => Reception::Done,
             Some(Heard::Coming) => Reception::Accepted,
@@ -245,6 +249,7 @@ impl Machine {
             return;
         };
         let may_come = self.table.is_live(beaten.to) && self.links.to(beaten.to).is_none();
+        let may_come = may_come && !self.broken(Mutant::OfferedOverRelays);
         if !(may_come && self.put_off_surrender(name)) {
             self.end_surrender(name);
         }

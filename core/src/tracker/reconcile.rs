@@ -216,6 +216,9 @@ impl Machine {
         let Some(&epoch) = self.host.attached.get(name).filter(|_| self.registry.has_losers(name)) else {
             return;
         };
+        if self.broken(Mutant::DoublesSettledByRank) {
+            return;
+        }
         let standing: Vec<&Entry> = self.registry.standing(name).collect();
         let Some(known) = standing.iter().find(|entry| entry.epoch == epoch) else {
             return;

@@ -285,6 +285,15 @@ pub fn after_a_cut_the_winner_hears_once_what_the_beaten_copy_knew() {
         world.mend_network();
         let healed = world.now;
         world.oracle.heal(healed);
+        // the word that it was heard is lost on half of the ways, and asked for again
+        let is_heard = |world: &World| {
+            let nodes = world.all_running();
+            nodes.iter().any(|&node| world[node].workers.values().any(|worker| !worker.heard.is_empty()))
+        };
+        world.wait_until(millis(10_000), "one has heard another", is_heard);
+        for &one in left {
+            world.break_links(one, right[0], millis(0));
+        }
         world.rest();
         for (number, (process, state)) in world.knowledge(12) {
             let text = format!("n{number}");
