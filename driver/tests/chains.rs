@@ -6,11 +6,12 @@ mod support;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::join;
+use futures::future::{join, select};
 use serde::{Deserialize, Serialize};
 use skep::core::id::Name;
 use skep::{
-    CallError, Context, Failure, Handle, LookupError, Message, Node, Ref, RegisterError, Runtime, Worker,
+    Attached, Call, CallError, Context, Failure, Handle, LookupError, Message, Node, OneOf1, Ref,
+    RegisterError, Runtime, Worker,
 };
 use support::{Begin, Echo, MILLI, PATIENCE, Say, Wait, World, name_owned_by};
 
@@ -269,5 +270,114 @@ fn a_start_that_registers_its_own_name_waits_to_its_deadline() {
         assert!(a.whereis(Name::new("again").expect("a good name").as_str()).is_some());
         a.register::<Echo>("echo", Begin::Well, PATIENCE).await.expect("the node goes on");
         assert!(a.call("echo", Say("well".to_owned()), PATIENCE).await.is_ok());
+    });
+}
+
+/// From where an attached task calls.
+#[derive(Clone, Copy)]
+enum From {
+    /// From the node for the answer.
+    Answer,
+    /// From the node that it was attached on.
+    Anywhere,
+}
+
+/// Passes one call on, as a relay does, from an attached task.
+async fn pass_attached(attached: &Attached<(Pass,)>, node: &Node, call: Call<Pass>, from: From) {
+    let (Pass(path), reply) = call.split();
+    let Some((next, rest)) = path.split_first() else { return reply.send(Ok(0)) };
+    let node = match from {
+        From::Answer => attached.node_for(&reply),
+        From::Anywhere => node.clone(),
+    };
+    let passed = node.call(next, Pass(rest.to_vec()), PATIENCE).await;
+    reply.send(passed.unwrap_or_else(|error| Err(format!("{error:?}"))).map(|workers| workers + 1));
+}
+
+/// What comes of a call while the task serves its name.
+async fn served<T>(
+    attached: &mut Attached<(Pass,)>,
+    node: &Node,
+    from: From,
+    asking: impl Future<Output = T>,
+) -> T {
+    let serving = async {
+        while let Some(OneOf1::First(call)) = attached.next().await {
+            pass_attached(attached, node, call, from).await;
+        }
+    };
+    match select(Box::pin(asking), Box::pin(serving)).await {
+        futures::future::Either::Left((answer, _)) => answer,
+        futures::future::Either::Right(_) => panic!("the name is held"),
+    }
+}
+
+#[test]
+fn an_attached_task_that_calls_for_an_answer_is_part_of_its_chain() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b, here, there) = two(&world).await;
+        let mut attached = a.attach::<(Pass,)>("guest", PATIENCE).await.expect("the name is free");
+        world.until("both know it", async || b.whereis("guest").is_some()).await;
+        let guest = "guest".to_owned();
+        let asked = world.runtime.now();
+        for (first, way) in [
+            (&guest, path(&[&guest])),
+            (&guest, path(&[&here, &guest])),
+            (&guest, path(&[&there, &guest])),
+            (&guest, path(&[&there, &there])),
+            (&there, path(&[&guest, &here, &guest])),
+            (&there, path(&[&guest, &there])),
+        ] {
+            for node in [&a, &b] {
+                let asking = node.call(first, Pass(way.0.clone()), PATIENCE);
+                let answer = served(&mut attached, &a, From::Answer, asking).await;
+                assert_eq!(answer, Ok(Err("Cycle".to_owned())), "{first} {:?}", way.0);
+            }
+        }
+        let asking = b.call(&guest, path(&[&there, &here]), PATIENCE);
+        assert_eq!(served(&mut attached, &a, From::Answer, asking).await, Ok(Ok(2)), "which is no circle");
+        // Nobody waits for it: only its own name is in the chain.
+        let round = attached.node().call(&there, path(&[&guest]), PATIENCE).await;
+        assert_eq!(round, Ok(Err("Cycle".to_owned())));
+        assert!(world.runtime.now() - asked < MILLI, "at once");
+    });
+}
+
+#[test]
+fn what_an_attached_task_calls_for_an_answer_ends_when_its_caller_stops_waiting() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b, here, _) = two(&world).await;
+        let mut attached = a.attach::<(Pass,)>("guest", PATIENCE).await.expect("the name is free");
+        a.register::<Echo>("slow", Begin::Well, PATIENCE).await.expect("it starts");
+        let busy = a.call(&here, Linger("slow".to_owned()), PATIENCE);
+        let asking = async {
+            let asked = world.runtime.now();
+            let late = b.call("guest", path(&[&here]), MILLI * 100).await;
+            assert!(!matches!(late, Ok(Ok(_))), "it went to a busy worker");
+            assert_eq!(b.call("guest", path(&[]), PATIENCE).await, Ok(Ok(0)), "the task is free again");
+            world.runtime.now() - asked
+        };
+        let serving = served(&mut attached, &a, From::Answer, asking);
+        let (_, took) = join(busy, serving).await; // the former only keeps the worker busy
+        assert!((MILLI * 100..MILLI * 120).contains(&took), "it took {took:?}");
+    });
+}
+
+/// A call that says nothing of whom it is for waits, as one of another process would: to its deadline, and no longer.
+#[test]
+fn an_attached_task_that_calls_from_anywhere_waits_in_a_circle_to_the_deadline_only() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b, _, there) = two(&world).await;
+        let mut attached = a.attach::<(Pass,)>("guest", PATIENCE).await.expect("the name is free");
+        let guest = "guest".to_owned();
+        let asking = b.call(&guest, path(&[&there, &guest]), PATIENCE * 2);
+        let answer = served(&mut attached, &a, From::Anywhere, asking).await;
+        let timeout = CallError::Timeout { handled: skep::Handled::Maybe };
+        assert_eq!(answer, Ok(Err(format!("{timeout:?}"))));
+        let asking = b.call(&guest, path(&[&there]), PATIENCE);
+        assert_eq!(served(&mut attached, &a, From::Anywhere, asking).await, Ok(Ok(1)), "all go on");
     });
 }

@@ -124,7 +124,8 @@ impl Node {
     }
 
     /// Registers a task that runs already: messages of the tuple `S` arrive at what this returns. It does not move,
-    /// and is told to stop, never killed. Dropping what this returns frees the name.
+    /// and is told to stop, never killed. Dropping what this returns frees the name. To answer a message it calls
+    /// others from [`Attached::node_for`]: from here a call that comes back to it would wait to its deadline.
     ///
     /// # Errors
     /// As [`Node::register`], but for those of a start.
