@@ -6,14 +6,14 @@
 #![allow(clippy::print_stdout, reason = "a bench tells its figures")]
 
 use std::alloc::System;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant as Clock};
 
 use skep_core::config::KindConfig;
 use skep_core::error::DialFailure;
-use skep_core::event::{Input, Output, Reply, Request, Way, WorkerSpec};
-use skep_core::id::{Address, CallId, ClusterName, Kind, Life, LinkId, Name, NodeName, Payload};
-use skep_core::placement::Place;
+use skep_core::event::{Exit, Input, Output, Reply, Request, Stopped, Way, WorkerSpec};
+use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, LinkId, Name, NodeName, Payload};
+use skep_core::placement::{Bond, Place, Together};
 use skep_core::supervisor::RestartPolicy;
 use skep_core::wire::Hello;
 use skep_core::{Config, Instant, Machine};
@@ -39,6 +39,13 @@ fn main() {
             "{names:>7} managed names: register {:.2} µs a name on both together, take over {:.2} µs a name",
             best(|run| run.register),
             best(|run| run.take_over),
+        );
+    }
+    for names in [1_000, 10_000, 100_000] {
+        let best = (0..RUNS).map(|_| restart_together(names)).min().expect("there were runs");
+        println!(
+            "{names:>7} managed names: {:.1} µs to restart {BOUND} that are bound to each other",
+            best.as_nanos() as f64 / 1000.0
         );
     }
     for names in [100_000, 1_000_000] {
@@ -78,6 +85,41 @@ fn managed(names: usize) -> Managed {
     Managed { register, take_over: take_over * names as u32 / theirs as u32 }
 }
 
+/// How many workers share a key.
+const BOUND: u16 = 5;
+
+/// What it costs that the first of a few workers ends which are restarted together, in their order, among others.
+fn restart_together(names: usize) -> Duration {
+    let mut pair = Pair::form();
+    let kind = Kind::new("kind").expect("a good kind");
+    let spec = |place| WorkerSpec::Managed { kind: kind.clone(), args: Payload::empty(), place };
+    for batch in (0..names).collect::<Vec<_>>().chunks(64) {
+        for number in batch {
+            pair.register(0, *number, spec(Place::anywhere()));
+        }
+        pair.drain(0);
+        pair.run();
+    }
+    for rank in 0..BOUND {
+        let together = Together { key: name_of(names), bond: Bond::OneForAll, rank };
+        pair.register(0, names + usize::from(rank), spec(Place::anywhere().together(together)));
+        pair.drain(0);
+        pair.run();
+    }
+    let first = name_of(names);
+    let (holder, epoch) = pair.last_start(&first);
+    pair.starts = [0; 2];
+    let began = Clock::now();
+    pair.feed(holder, Input::WorkerExited { name: first, epoch, exit: Exit::Finished });
+    pair.run();
+    while pair.starts[holder] < usize::from(BOUND) {
+        pair.now = pair.machines[holder].poll_timeout().expect("a restart is due");
+        pair.feed(holder, Input::Timeout);
+        pair.run();
+    }
+    began.elapsed()
+}
+
 /// The bytes that a name costs where it is held, and elsewhere; and those of its text.
 fn attached(names: usize) -> (usize, usize, usize) {
     let mut pair = Pair::form();
@@ -113,6 +155,8 @@ struct Pair {
     calls: u64,
     registered: usize,
     starts: [usize; 2],
+    /// What was started last under each name, and where.
+    last: HashMap<Name, (usize, Epoch)>,
 }
 
 impl Pair {
@@ -127,6 +171,7 @@ impl Pair {
             calls: 0,
             registered: 0,
             starts: [0; 2],
+            last: HashMap::new(),
         };
         let [a, b] = [Hello::of(&configs[0]), Hello::of(&configs[1])];
         let dialled = Way::Dialled(configs[1].address.clone());
@@ -150,6 +195,10 @@ impl Pair {
         self.machines[at].handle(self.now, Input::Call { call, deadline, request });
     }
 
+    fn last_start(&self, name: &Name) -> (usize, Epoch) {
+        *self.last.get(name).expect("it was started")
+    }
+
     fn feed(&mut self, to: usize, input: Input) {
         self.machines[to].handle(self.now, input);
         self.drain(to);
@@ -163,8 +212,13 @@ impl Pair {
                 }
                 Output::Start { name, epoch, .. } => {
                     self.starts[machine] += 1;
+                    self.last.insert(name.clone(), (machine, epoch));
                     let started = Input::WorkerStarted { name, epoch, result: Ok(()) };
                     self.under_way[machine].push_back(started);
+                }
+                Output::Stop { name, epoch, .. } => {
+                    let outcome = Stopped::Kindly;
+                    self.under_way[machine].push_back(Input::WorkerStopped { name, epoch, outcome });
                 }
                 Output::Return { reply: Reply::Registered(Ok(_)), .. } => self.registered += 1,
                 Output::Return { reply, .. } => panic!("not registered: {reply:?}"),

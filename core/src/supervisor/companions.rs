@@ -16,15 +16,15 @@ const SOON: Duration = Duration::from_millis(10);
 impl Machine {
     /// The workers here whose key is that of this one, with what they say of it.
     fn companions(&self, name: &Name) -> Option<(Together, Vec<(Name, Together)>)> {
-        let together = self.host.workers.get(name)?.spec.place().companions()?.clone();
-        let others = self.host.workers.iter().filter(|(other, _)| *other != name);
-        let others = others.filter_map(|(other, worker)| {
-            let theirs =
-                worker.spec.place().companions().filter(|theirs| theirs.key == together.key)?.clone();
-            Some((other.clone(), theirs))
-        });
-        let others = others.collect();
-        Some((together, others))
+        let own = self.host.workers.get(name)?.spec.place().companions()?.clone();
+        let others = self.host.of_key(&own.key).filter(|other| *other != name);
+        let others = others
+            .filter_map(|other| {
+                let theirs = self.host.workers[other].spec.place().companions()?.clone();
+                Some((other.clone(), theirs))
+            })
+            .collect();
+        Some((own, others))
     }
 
     /// Those of them whom the end of this one concerns.

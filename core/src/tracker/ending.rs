@@ -199,7 +199,7 @@ impl Machine {
         let (epoch, dot, why) = (entry.epoch, Some(entry.dot), StartReason::Restart);
         let mut worker = Hosted::new(epoch, dot, claim, spec, why, Phase::Pausing, self.now);
         worker.recorded = true;
-        self.host.workers.insert(name.clone(), worker);
+        self.host.insert(name.clone(), worker);
         self.restart_here(name);
     }
 

@@ -12,7 +12,10 @@ use crate::wire::message::StartOrder;
 /// All of them, attached ones excepted: those are known by their record alone.
 #[derive(Debug, Default)]
 pub(crate) struct Host {
+    /// Put in and taken out by [`Host::insert`] and [`Host::remove`] alone.
     pub(crate) workers: BTreeMap<Name, Hosted>,
+    /// Those of them that share a key, by that key.
+    by_key: BTreeMap<Name, BTreeSet<Name>>,
     /// The attached ones whose record says that they run here, with its epoch.
     pub(super) attached: BTreeMap<Name, Epoch>,
     /// Starts that ended, by name: an order for one of them is an echo.
@@ -124,6 +127,20 @@ impl Phase {
 const MAX_ENDED: usize = 4096;
 
 impl Host {
+    /// One more worker, or another instead of the one of its name.
+    pub(super) fn insert(&mut self, name: Name, worker: Hosted) {
+        let key = worker.key();
+        if let Some(key) = &key {
+            self.by_key.entry(key.clone()).or_default().insert(name.clone());
+        }
+        let before = self.workers.insert(name.clone(), worker);
+        if let Some(former) = before.and_then(|before| before.key())
+            && Some(&former) != key.as_ref()
+        {
+            self.forget_key(&former, &name);
+        }
+    }
+
     /// Forgets a worker, but not that this start of it is over.
     pub(super) fn remove(&mut self, name: &Name) {
         self.unrecorded.remove(name);
@@ -131,6 +148,9 @@ impl Host {
         let Some(worker) = self.workers.remove(name) else {
             return;
         };
+        if let Some(key) = worker.key() {
+            self.forget_key(&key, name);
+        }
         if self.ended.insert(name.clone(), worker.epoch).is_none() {
             self.ended_order.push_back(name.clone());
         }
@@ -139,6 +159,21 @@ impl Host {
         {
             self.ended.remove(&oldest);
         }
+    }
+
+    fn forget_key(&mut self, key: &Name, name: &Name) {
+        let Some(names) = self.by_key.get_mut(key) else {
+            return;
+        };
+        names.remove(name);
+        if names.is_empty() {
+            self.by_key.remove(key);
+        }
+    }
+
+    /// The names of the workers with this key, in order.
+    pub(crate) fn of_key(&self, key: &Name) -> impl Iterator<Item = &Name> {
+        self.by_key.get(key).into_iter().flatten()
     }
 
     /// Whether this start, or a later one, has ended here.
@@ -191,10 +226,62 @@ impl Hosted {
         }
     }
 
+    /// The key that it shares with others.
+    fn key(&self) -> Option<Name> {
+        Some(self.spec.place().companions()?.key.clone())
+    }
+
     /// Whether its arbiter is to be told of it again and again.
     pub(super) fn must_report(&self) -> bool {
         !self.recorded
             && self.why != StartReason::Restart
             && matches!(self.phase, Phase::Starting | Phase::Running | Phase::Exited(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::id::{Kind, Payload};
+    use crate::placement::{Bond, Place, Together};
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a good name")
+    }
+
+    fn worker(key: Option<&str>) -> Hosted {
+        let together = key.map(|key| Together { key: name(key), bond: Bond::OneForAll, rank: 1 });
+        let place = together.map_or(Place::anywhere(), |together| Place::anywhere().together(together));
+        let kind = Kind::new("kind").expect("a good kind");
+        let spec = WorkerSpec::Managed { kind, args: Payload::empty(), place };
+        let (claim, why) = (ClaimId { life: Life(1), seq: 1 }, StartReason::Registered);
+        Hosted::new(Epoch(1), None, claim, spec, why, Phase::Running, Instant::ZERO)
+    }
+
+    #[test]
+    fn the_workers_of_a_key_are_found_without_a_look_at_the_others() {
+        let mut host = Host::default();
+        for (text, key) in
+            [("a", Some("k")), ("b", Some("k")), ("c", Some("other")), ("d", None), ("k", Some("other"))]
+        {
+            host.insert(name(text), worker(key));
+        }
+        let of_key = |host: &Host, key| host.of_key(&name(key)).cloned().collect::<Vec<_>>();
+        assert_eq!(of_key(&host, "k"), [name("a"), name("b")]);
+        assert_eq!(of_key(&host, "other"), [name("c"), name("k")]);
+        assert_eq!(of_key(&host, "d"), []);
+
+        host.insert(name("a"), worker(Some("k"))); // the next start of it
+        host.insert(name("b"), worker(Some("other"))); // registered anew, with another key
+        host.insert(name("c"), worker(None));
+        assert_eq!(of_key(&host, "k"), [name("a")]);
+        assert_eq!(of_key(&host, "other"), [name("b"), name("k")]);
+
+        for text in ["a", "b", "c", "d", "k", "unknown"] {
+            host.remove(&name(text));
+        }
+        assert!(host.by_key.is_empty(), "nothing is kept of keys without workers: {:?}", host.by_key);
     }
 }

@@ -111,7 +111,7 @@ impl Machine {
         let again = self.now + self.config.retry_after;
         let worker = Hosted::new(epoch, dot, claim, spec, why, Phase::Starting, again);
         self.host.unrecorded.insert(name.clone());
-        self.host.workers.insert(name.clone(), worker);
+        self.host.insert(name.clone(), worker);
         self.order_start(&name);
     }
 

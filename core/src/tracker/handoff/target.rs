@@ -68,7 +68,7 @@ impl Machine {
         };
         let phase = Phase::Preparing { from, replaces };
         let worker = Hosted::new(epoch, Some(dot), claim, spec, StartReason::HandedOver, phase, self.now);
-        self.host.workers.insert(name.clone(), worker);
+        self.host.insert(name.clone(), worker);
         self.host.prepared.insert(name.clone());
         self.event(Event::Starting { name: name.clone(), epoch, why: StartReason::HandedOver });
         self.outputs.push_back(Output::Prepare { name: name.clone(), epoch, kind, args, state, from });
