@@ -135,6 +135,9 @@ pub struct Ownership {
     pub life: Life,
     /// The name's place in the ring.
     pub slot: Slot,
+    /// Who could be that, or would come before it, and is not, because it restarted the worker too often
+    /// ([`PastIntensity::Move`](crate::supervisor::PastIntensity::Move)).
+    pub passed_over: Option<NodeName>,
     /// In words: arbiter, candidates in the order of the strategy, who was excluded and for what, where it runs.
     pub why: String,
 }

@@ -8,6 +8,7 @@ use crate::id::{Life, Name, Role, Slot};
 use crate::machine::Machine;
 use crate::membership::Record;
 use crate::mutant::Mutant;
+use crate::tracker::Entry;
 
 /// Why a member is no candidate for a worker.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,7 +59,8 @@ impl Machine {
     /// By which slot a name is placed: by its own, or by that of the key that it shares.
     pub(crate) fn slot_for(&self, name: &Name, spec: &WorkerSpec) -> Slot {
         let place = spec.place();
-        let key = place.companions().map(|together| &together.key);
+        let key =
+            place.companions().filter(|_| !self.broken(Mutant::KeyIgnored)).map(|together| &together.key);
         self.ring.slot_of(key.unwrap_or(name))
     }
 
@@ -73,7 +75,7 @@ impl Machine {
     ) -> Option<Life> {
         self.quorum().ok()?;
         let slot = self.slot_for(name, spec);
-        let left = self.registry.winner(name).and_then(|entry| entry.crashes()?.left);
+        let left = self.registry.winner(name).and_then(Entry::left);
         let candidates = prefer(self.candidates(spec), |life| Some(life) != left);
         let candidates = prefer(candidates, |life| !except.contains(&life));
         self.strategy.host(&self.ring, slot, self.ring.owner(slot)?, &candidates)

@@ -20,6 +20,7 @@ impl Machine {
             return Err(OwnerError::NoNodeAvailable { why: "no member is up".to_string() });
         };
         let mut words = Vec::from([format!("slot {} belongs to {}", slot.0, self.called(arbiter))]);
+        let mut passed_over = None;
         let wanted = match self.registry.winner(name).map(|entry| (entry, &entry.state)) {
             None | Some((_, State::Removed { .. })) => {
                 words.push("nobody has registered it".to_string());
@@ -35,6 +36,11 @@ impl Machine {
             Some((entry, State::Live { spec, .. })) => {
                 words.push(self.who_may(name, spec));
                 words.extend(self.who_may_not(spec));
+                if let Some((left, others)) = self.who_had_enough(entry, spec) {
+                    let node = self.table.node_of(left);
+                    words.push(format!("{node} restarted it too often, {}", others.words()));
+                    passed_over = (others == Others::May).then_some(node);
+                }
                 let wanted = self.choose_host(name, spec, &BTreeSet::new());
                 words.push(self.whereabouts(entry, wanted));
                 wanted
@@ -43,7 +49,7 @@ impl Machine {
         words.extend(self.quorum().err().map(|lack| format!("{lack}, so nothing runs")));
         let why = words.join("; ");
         match wanted {
-            Some(life) => Ok(Ownership { node: self.table.node_of(life), life, slot, why }),
+            Some(life) => Ok(Ownership { node: self.table.node_of(life), life, slot, passed_over, why }),
             None => Err(OwnerError::NoNodeAvailable { why }),
         }
     }
@@ -77,6 +83,14 @@ impl Machine {
         (!excluded.is_empty()).then(|| format!("not on: {}", excluded.join(", ")))
     }
 
+    /// The candidate that restarted it too often, if one did, and whether others can have it.
+    fn who_had_enough(&self, entry: &Entry, spec: &WorkerSpec) -> Option<(Life, Others)> {
+        let left = entry.left()?;
+        let candidates = self.candidates(spec);
+        let others = if candidates.len() > 1 { Others::May } else { Others::None };
+        candidates.iter().any(|&(life, _)| life == left).then_some((left, others))
+    }
+
     fn whereabouts(&self, entry: &Entry, wanted: Option<Life>) -> String {
         let Some(holder) = entry.holder() else {
             return "waits for a host".to_string();
@@ -102,6 +116,22 @@ impl Machine {
         match self.table.status(life) {
             Some(Status::Suspect) => format!("{node} (suspected)"),
             Some(Status::Joining | Status::Up | Status::Leaving | Status::Down) | None => node.to_string(),
+        }
+    }
+}
+
+/// Whether anybody may run a worker but the member that restarted it too often.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    May,
+    None,
+}
+
+impl Others {
+    fn words(self) -> &'static str {
+        match self {
+            Self::May => "and is passed over",
+            Self::None => "but nobody else may run it",
         }
     }
 }

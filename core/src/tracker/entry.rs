@@ -148,6 +148,11 @@ impl Entry {
         }
     }
 
+    /// The member that restarted it too often.
+    pub(crate) fn left(&self) -> Option<Life> {
+        self.crashes()?.left
+    }
+
     /// Its end, and that of the wish for it.
     pub(crate) fn removed(&self, epoch: Epoch) -> Self {
         let state = State::Removed { claim: self.claim() };

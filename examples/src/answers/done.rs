@@ -53,6 +53,8 @@ pub enum Done {
     Owner {
         node: String,
         slot: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        passed_over: Option<String>,
         why: String,
     },
     Moved {
@@ -205,7 +207,8 @@ impl From<Running> for RunningWorker {
 
 impl From<Ownership> for Done {
     fn from(owner: Ownership) -> Self {
-        Self::Owner { node: owner.node.to_string(), slot: owner.slot.0, why: owner.why }
+        let passed_over = owner.passed_over.map(|node| node.to_string());
+        Self::Owner { node: owner.node.to_string(), slot: owner.slot.0, passed_over, why: owner.why }
     }
 }
 

@@ -53,7 +53,7 @@ impl Display for Done {
                 let mark = if it.name == *me { " (this node)" } else { "" };
                 write!(f, "{} {} at {}, incarnation {}{mark}", it.name, it.status, it.addr, it.incarnation)
             }),
-            Self::Owner { node, slot, why } => write!(f, "{node} (slot {slot}): {why}"),
+            Self::Owner { node, slot, why, .. } => write!(f, "{node} (slot {slot}): {why}"),
             Self::Moved { moved } => write!(f, "{moved} moved; this node owns nothing now"),
             Self::Stats(figures) => figures.fmt(f),
             Self::Help { help } => f.write_str(help),

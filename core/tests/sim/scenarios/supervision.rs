@@ -1,7 +1,7 @@
 //! What becomes of workers that end by themselves: restarted together, moved, given up; and remembered by others.
 
 use skep_core::Input;
-use skep_core::event::{Exit, WorkerSpec};
+use skep_core::event::{Exit, Ownership, Reply, Request, WorkerSpec};
 use skep_core::id::{Epoch, Kind, Payload, Reason};
 use skep_core::placement::{Bond, Place, Together};
 use skep_core::supervisor::PastIntensity;
@@ -33,6 +33,13 @@ impl World {
         match self.active_copies(&name(text))[..] {
             [copy] => copy,
             ref copies => panic!("{text} runs as {copies:?}"),
+        }
+    }
+
+    fn owner(&mut self, process: ProcessId, text: &str) -> Ownership {
+        match self.call(process, Request::Owner { name: name(text) }) {
+            Reply::Owner(Ok(owner)) => owner,
+            other => panic!("{text} is owned: {other:?}"),
         }
     }
 
@@ -180,11 +187,26 @@ pub fn a_worker_that_is_restarted_too_often_goes_on_elsewhere_if_it_is_to() {
         let (second, _) = world.start_of("n");
         assert_ne!(first, second, "seed {seed}");
         assert_eq!(world[first].gave_up, [(name("n"), PastIntensity::Move)], "seed {seed}");
+        for &node in &nodes {
+            let owner = world.owner(node, "n");
+            let left = world[first].name.clone();
+            assert_eq!(
+                (owner.life, owner.passed_over.as_ref()),
+                (world[second].life, Some(&left)),
+                "{}",
+                owner.why
+            );
+            let words = format!("{left} restarted it too often, and is passed over");
+            assert!(owner.why.contains(&words), "{}", owner.why);
+        }
         let third = nodes.iter().copied().find(|node| ![first, second].contains(node)).expect("one of three");
         for node in [second, third] {
             world.crash(node, Told::ByEnd);
             world.rest();
         }
         assert_eq!(world.runs_on("n"), Some(first), "seed {seed}: it is better than none");
+        let owner = world.owner(first, "n");
+        assert_eq!((owner.life, owner.passed_over), (world[first].life, None), "{}", owner.why);
+        assert!(owner.why.contains("restarted it too often, but nobody else may run it"), "{}", owner.why);
     }
 }
