@@ -167,6 +167,12 @@ mutants! {
     FlushedEarly,
     /// Who joins or leaves a group is answered before another member holds it.
     GroupsAnsweredBeforeCopy,
+    /// A name that shares a key is placed by its own slot.
+    KeyIgnored,
+    /// A worker is restarted without those that it binds.
+    CompanionsRunOn,
+    /// A name whose worker was restarted too often is freed without those that it binds.
+    CompanionsKept,
 }
 
 impl Config {

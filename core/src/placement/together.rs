@@ -17,7 +17,8 @@ pub struct Together {
 }
 
 /// Which workers of the same key are stopped and started again with one that ended by itself and is restarted. The
-/// words are those of Erlang's supervisors. Past the intensity of that worker their names are freed with its own.
+/// words are those of Erlang's supervisors. Past the intensity of that worker their names are freed with its own; where it
+/// goes on elsewhere instead ([`PastIntensity::Move`](crate::supervisor::PastIntensity::Move)) they stay as they are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Bond {
     /// No other.

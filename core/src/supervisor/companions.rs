@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::event::{StartReason, StopReason};
 use crate::id::Name;
 use crate::machine::Machine;
+use crate::mutant::Mutant;
 use crate::placement::{Bond, Together};
 use crate::timer::Timer;
 use crate::tracker::{Hosted, Phase, Then};
@@ -38,6 +39,9 @@ impl Machine {
 
     /// A worker is restarted after this pause, and with it those that it binds.
     pub(crate) fn stop_companions(&mut self, name: &Name, pause: Duration) {
+        if self.broken(Mutant::CompanionsRunOn) {
+            return;
+        }
         let at = self.now + pause;
         for other in self.bound_by(name) {
             let worker = &self.host.workers[&other];
@@ -49,6 +53,9 @@ impl Machine {
 
     /// A worker was restarted too often, and its name is freed: so are those of all that it binds.
     pub(crate) fn free_companions(&mut self, name: &Name) {
+        if self.broken(Mutant::CompanionsKept) {
+            return;
+        }
         for other in self.bound_by(name) {
             match self.host.workers[&other].phase {
                 Phase::Running | Phase::Starting => {

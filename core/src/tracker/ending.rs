@@ -112,6 +112,7 @@ impl Machine {
             }
             (PastIntensity::Move, Some(_)) => {
                 self.timers.set(self.now + policy.backoff.max, Timer::Restart(name.clone()));
+                self.stop_companions(name, policy.backoff.max);
             }
             (PastIntensity::GiveUp, _) | (_, None) => {
                 self.event(Event::GaveUp { name: name.clone(), epoch, restarts, past });

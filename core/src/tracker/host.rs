@@ -237,6 +237,13 @@ impl Hosted {
             && self.why != StartReason::Restart
             && matches!(self.phase, Phase::Starting | Phase::Running | Phase::Exited(_))
     }
+
+    /// Whether a new arbiter is to be told of it: also of one that the former arbiter gave up, for as long as it takes
+    /// to stop. The new one would start another beside it; so it orders ours, and hears when that has ended.
+    pub(super) fn concerns_an_heir(&self) -> bool {
+        let stops = matches!(self.phase, Phase::Stopping { .. } | Phase::Stuck { .. });
+        self.must_report() || !self.recorded && self.why != StartReason::Restart && stops
+    }
 }
 
 #[cfg(test)]

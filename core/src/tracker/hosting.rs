@@ -158,17 +158,18 @@ impl Machine {
     pub(crate) fn unrecorded_for(&self, arbiter: Life) -> Vec<StartReport> {
         let theirs = |name: &&Name| self.ring.owner(self.ring.slot_of(name)) == Some(arbiter);
         let workers = self.host.unrecorded.iter().filter(theirs).map(|name| (name, &self.host.workers[name]));
-        let workers = workers.filter(|(name, worker)| worker.must_report() || self.is_spare(name));
+        let workers = workers.filter(|(name, worker)| worker.concerns_an_heir() || self.is_spare(name));
         workers.map(|(name, worker)| worker.report(name)).collect()
     }
 
-    /// Reports what is due, or all of it.
+    /// Reports what is due, or all of it, to new arbiters too.
     pub(super) fn report_starts(&mut self, all: bool) {
         let all = all && !self.broken(Mutant::ForgetUnrecordedStarts);
         let now = self.now;
         let workers = self.host.unrecorded.iter().map(|name| (name, &self.host.workers[name]));
         let due = workers.filter(|(name, worker)| {
-            (worker.must_report() || self.is_spare(name)) && (all || worker.again <= now)
+            let is_due = worker.must_report() && worker.again <= now || all && worker.concerns_an_heir();
+            is_due || self.is_spare(name) && (all || worker.again <= now)
         });
         for name in due.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.report_start(&name);
@@ -231,14 +232,12 @@ impl Machine {
 impl Hosted {
     fn report(&self, name: &Name) -> StartReport {
         let progress = match self.phase {
-            Phase::Starting | Phase::Preparing { .. } => Progress::Starting,
+            // What is being stopped is nothing to record.
+            Phase::Starting | Phase::Preparing { .. } | Phase::Stopping { .. } | Phase::Stuck { .. } => {
+                Progress::Starting
+            }
             Phase::Prepared { .. } | Phase::Frozen { .. } => Progress::Ready,
-            Phase::Running
-            | Phase::Exited(_)
-            | Phase::Pausing
-            | Phase::Stopping { .. }
-            | Phase::Halted { .. }
-            | Phase::Stuck { .. } => Progress::Running,
+            Phase::Running | Phase::Exited(_) | Phase::Pausing | Phase::Halted { .. } => Progress::Running,
         };
         let Self { dot, claim, epoch, .. } = *self;
         StartReport { name: name.clone(), dot, claim, spec: self.spec.clone(), epoch, progress }

@@ -128,7 +128,10 @@ impl World {
             0..45 if may_attach && self.random.percent(70) => {
                 Request::Register { name, worker: WorkerSpec::Attached }
             }
-            0..45 => Request::Register { name, worker: on_roles(kind, roles) },
+            0..45 => {
+                let worker = self.ties.tie(&name, on_roles(kind, roles));
+                Request::Register { name, worker }
+            }
             45..65 if may_remove => Request::Unregister { name },
             45..88 => Request::Locate { name },
             88..93 => Request::Owner { name },

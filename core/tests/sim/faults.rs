@@ -122,9 +122,9 @@ pub mod kind {
     /// Only some nodes have it.
     pub const RARE: &str = "rare";
 
-    /// Is restarted three times, and that was it. In scenarios only.
+    /// Is restarted three times, and that was it. In scenarios, and where names belong together.
     pub const LIMITED: &str = "limited";
-    /// Is restarted three times, and then elsewhere. In scenarios only.
+    /// Is restarted three times, and then elsewhere. In scenarios, and where names belong together.
     pub const WANDERING: &str = "wandering";
     /// Stays where it runs as long as its node does.
     pub const STAYING: &str = "staying";

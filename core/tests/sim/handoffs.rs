@@ -121,7 +121,7 @@ impl World {
         state: Option<u64>,
     ) {
         self.must_have_code(process, &name, kind);
-        self.check_start(process, &name, epoch);
+        self.check_copy(process, &name, epoch);
         let birth = self.fresh_id();
         let phase = if state.is_some() { Phase::AwaitingState } else { Phase::Preparing };
         let worker = Worker { phase, ..Worker::new(kind, birth) };
@@ -286,7 +286,9 @@ impl World {
             let phase = worker.phase;
             return self.violate(format!("{} lets {name} act, which is {phase:?}", self[process]));
         }
-        if under != epoch {
+        if under == epoch {
+            self.check_copy_acts(name, under);
+        } else {
             self.check_start(process, name, under);
         }
         worker.phase = Phase::Running;

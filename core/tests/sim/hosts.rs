@@ -161,10 +161,14 @@ impl World {
             return self.tell(process, Input::WorkerStarted { name: name.clone(), epoch, result });
         }
         worker.phase = Phase::Running;
-        let is_mortal = [kind::MORTAL, kind::TEMPORARY].contains(&worker.kind.as_str());
+        let kind = worker.kind.clone();
+        let is_mortal = [kind::MORTAL, kind::TEMPORARY].contains(&kind.as_str());
+        let short_life = self.short_life(&kind, dice, lifetime);
         if is_mortal && !healed && dice < 60 {
             // some end before anyone can have recorded their start
             let lifetime = if dice < 15 { Duration::ZERO } else { lifetime };
+            self.after(lifetime, Happening::WorkerExits(process, name.clone(), epoch));
+        } else if let Some(lifetime) = short_life.filter(|_| !healed) {
             self.after(lifetime, Happening::WorkerExits(process, name.clone(), epoch));
         }
         self.oracle.copies.started(process, name, epoch);
@@ -190,7 +194,11 @@ impl World {
         }
         let exit =
             if self.random.percent(50) { Exit::Finished } else { Exit::Failed(Reason::new("had enough")) };
+        let bound = self.bound_by(process, name, epoch);
         self.tell(process, Input::WorkerExited { name: name.clone(), epoch, exit });
+        if !gives_up {
+            self.check_bonds(process, name, &bound);
+        }
     }
 
     /// The machine orders a stop.

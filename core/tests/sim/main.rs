@@ -33,6 +33,7 @@ mod sources;
 mod strikes;
 mod sweep;
 mod sweeps;
+mod ties;
 mod trace;
 mod watch;
 mod world;

@@ -255,7 +255,10 @@ impl World {
                 self.letters_closed(process, link);
             }
             Output::Start { name, epoch, kind, .. } => self.start_worker(process, name, epoch, kind),
-            Output::Stop { name, epoch, grace, .. } => self.stop_worker(process, &name, epoch, grace),
+            Output::Stop { name, epoch, grace, why } => {
+                self.stopped_with_another(&name, why);
+                self.stop_worker(process, &name, epoch, grace);
+            }
             Output::BeginHandoff { name, epoch, why } => self.begin_handoff(process, name, epoch, why),
             Output::SendState { name, epoch, to, under } => self.send_state(process, name, epoch, to, under),
             Output::GoOn { name, epoch } => self.go_on(process, &name, epoch),
@@ -331,7 +334,12 @@ impl World {
             Event::LinkRefused { address, refusal } => {
                 self[process].refusals.push((address.clone(), refusal.clone()));
             }
-            Event::GaveUp { name, past, .. } => self[process].gave_up.push((name.clone(), *past)),
+            Event::GaveUp { name, past, .. } => {
+                self[process].gave_up.push((name.clone(), *past));
+                if *past == PastIntensity::GiveUp {
+                    self.names_given_up(name);
+                }
+            }
             Event::MemberSuspect { life, .. } => {
                 let now = self.now;
                 self[process].suspected.push((now, *life));

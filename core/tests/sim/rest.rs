@@ -33,7 +33,25 @@ impl World {
 
     /// Safety at every start: the epoch is new, and above those that are known.
     pub fn check_start(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
-        let (life, is_whole) = (self[process].life, self.oracle.is_strict());
+        self.check_order(process, name, epoch, self.oracle.is_strict());
+    }
+
+    /// The same of a copy, which does not act yet: the offer of it may have been on its way while its source went on
+    /// after all, as a later start.
+    pub fn check_copy(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
+        self.check_order(process, name, epoch, false);
+    }
+
+    /// Then it must not act.
+    pub fn check_copy_acts(&mut self, name: &Name, epoch: Epoch) {
+        let later = self.oracle.copies.later(name, epoch).filter(|_| self.oracle.is_strict());
+        if let Some(later) = later {
+            self.violate(format!("a copy of {name} acts with epoch {epoch} after {later}"));
+        }
+    }
+
+    fn check_order(&mut self, process: ProcessId, name: &Name, epoch: Epoch, is_whole: bool) {
+        let life = self[process].life;
         let known = self[process].places.get(name).map(|placement| placement.epoch);
         if let Err(why) = self.oracle.copies.ordered(name, epoch, life, known, is_whole) {
             self.violate(why);
@@ -149,7 +167,8 @@ impl World {
             .iter()
             .find_map(|(name, placement)| self.misplaced(name, placement))
             .or_else(|| running.iter().find_map(|&process| self.ghost(process, &places)))
-            .or_else(|| self.disbelieved(&places));
+            .or_else(|| self.disbelieved(&places))
+            .or_else(|| self.apart(&places));
         match problem {
             Some(problem) => Ok(Some(problem)),
             None => self.unwanted(first, &places),

@@ -14,6 +14,7 @@ use crate::calls::{managed, name};
 use crate::faults::{Fault, kind, role};
 use crate::groups::group;
 use crate::random::Random;
+use crate::ties::Ties;
 use crate::trace::Telling;
 use crate::world::{FORGET_LATE, Happening, ProcessId, Settings, SiteId, Violation, World};
 
@@ -107,7 +108,7 @@ enum Mood {
 }
 
 /// What this seed stands for.
-fn draw(seed: u64) -> (Settings, Plan) {
+fn draw(seed: u64) -> (Settings, Plan, Ties) {
     let mut random = Random::new(seed ^ 0x5eed);
     let mood = match random.below(100) {
         0..25 => Mood::Spaced,
@@ -204,7 +205,8 @@ fn draw(seed: u64) -> (Settings, Plan) {
     };
     ask_for_quorum(mood, &mut settings, &mut plan);
     plan.send_every = sends(mood, seed);
-    (settings, plan)
+    let ties = Ties::draw(seed, &mut plan);
+    (settings, plan, ties)
 }
 
 /// In every third run in which it is promised that messages arrive, users send some. Drawn apart, so that the other
@@ -253,10 +255,11 @@ fn offers(seed: u64) -> Vec<Offer> {
 
 /// Runs a seed.
 pub fn run(seed: u64, telling: Telling, mutant: Option<Mutant>) -> Outcome {
-    let (settings, plan) = draw(seed);
+    let (settings, plan, ties) = draw(seed);
     let mut world = World::new(Settings { telling, mutant, ..settings });
     world.note(&"plan", format_args!("{plan:?} {:?}", world_settings(seed)));
     world.plan = plan;
+    world.ties = ties;
     let result = panic::catch_unwind(AssertUnwindSafe(|| world.live_through_it()));
     let verdict = result.unwrap_or_else(|_| {
         let text = format!("at {:.6} s: {}", World::seconds(world.now), crate::panics::last());
@@ -278,6 +281,9 @@ impl World {
             kinds.extend([kind::MORTAL, kind::TEMPORARY, kind::HANGING, kind::BLOCKING, kind::STAYING]);
             if number == has_rare || self.random.percent(self.plan.rare_percent) {
                 kinds.push(kind::RARE);
+            }
+            if !self.ties.is_empty() {
+                kinds.extend([kind::LIMITED, kind::WANDERING]);
             }
             let site = self.site(&format!("{}", char::from(b'a' + number as u8)), &kinds);
             if let Some(Offer { roles, weight }) = self.plan.offers.get(number).cloned() {

@@ -117,7 +117,7 @@ impl World {
 
     fn is_untouched(&self, name: &Name) -> bool {
         let restarts = [crate::faults::kind::PLAIN, crate::faults::kind::STUBBORN];
-        let is_calm = restarts.iter().any(|kind| name.as_str().starts_with(kind));
+        let is_calm = restarts.iter().any(|kind| name.as_str().starts_with(kind)) && !self.ties.has(name);
         is_calm && self.oracle.names[name].untouched_for(self.now) >= UNTOUCHED_FOR
     }
 }

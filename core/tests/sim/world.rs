@@ -172,6 +172,8 @@ pub struct World {
     pub healed: bool,
     /// Trouble of a random run; empty while none is wanted.
     pub plan: crate::sweep::Plan,
+    /// Which of its names belong together.
+    pub ties: crate::ties::Ties,
     /// Addresses at which there is nobody, for discovery to name.
     pub dead_addresses: Vec<Address>,
     /// Names that the process which ends right now claims again in its next life.
@@ -222,6 +224,7 @@ impl World {
             network: Network::default(),
             healed: false,
             plan: crate::sweep::Plan::default(),
+            ties: crate::ties::Ties::default(),
             dead_addresses: Vec::new(),
             promised: BTreeSet::new(),
             is_told_by_scenario: false,

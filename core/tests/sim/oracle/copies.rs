@@ -46,6 +46,12 @@ pub struct Handed {
     pub state: Option<u64>,
 }
 
+impl Starts {
+    fn last_that_ran(&self) -> Option<Epoch> {
+        self.epochs.iter().rev().find(|(_, (_, ran))| *ran).map(|(&last, _)| last)
+    }
+}
+
 impl Copies {
     /// An order to start. `known` is the last epoch of that name that the host knows.
     ///
@@ -63,7 +69,7 @@ impl Copies {
         self.changes += 1;
         let starts = self.names.entry(name.clone()).or_default();
         // a start that never came to run was seen by nobody, and may be in nobody's causal past
-        let ran = starts.epochs.iter().rev().find(|(_, (_, ran))| *ran).map(|(&last, _)| last);
+        let ran = starts.last_that_ran();
         if let Some((by, _)) = starts.epochs.insert(epoch, (life, false)) {
             return Err(format!("{name} starts with epoch {epoch} on life {life}, which life {by} had"));
         }
@@ -74,6 +80,12 @@ impl Copies {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The last start that ran or that a caller was told of, if it is a later one than this.
+    pub fn later(&self, name: &Name, epoch: Epoch) -> Option<Epoch> {
+        let starts = self.names.get(name)?;
+        starts.told.max(starts.last_that_ran()).filter(|&last| last > epoch)
     }
 
     pub fn started(&mut self, process: ProcessId, name: &Name, epoch: Epoch) {
