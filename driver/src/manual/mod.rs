@@ -23,3 +23,6 @@ pub mod from_swarm {}
 
 #[doc = include_str!("from_locks.md")]
 pub mod from_locks {}
+
+#[doc = include_str!("comparison.md")]
+pub mod comparison {}
