@@ -1,48 +1,33 @@
-//! From a name, a runtime and a transport to a running node.
+//! What a node is to be, said before its start.
+
+mod oversight;
+mod singletons;
+mod start;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, pending};
 use std::num::NonZeroU16;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Either, select};
-use skep_core::config::{Detection, KindConfig, Peers};
-use skep_core::error::{BadText, ConfigError, RegisterError};
-use skep_core::id::{Address, ClusterName, Kind, Life, Name, NodeName, NodePattern, Payload, Role, Source};
+use futures::future::BoxFuture;
+use skep_core::Config;
+use skep_core::config::{Detection, Peers};
+use skep_core::error::ConfigError;
+use skep_core::id::{Address, Kind, Name, NodePattern, Role, Source};
 use skep_core::placement::StrategyId;
-use skep_core::wire::Hello;
-use skep_core::{Config, Machine};
-use tracing::{error, warn};
 
 use crate::discovery::Discovery;
-use crate::engine::Engine;
-use crate::host::Host;
-use crate::link::{Hub, LinkBounds};
-use crate::mail::Entrance;
-use crate::node::{Node, Shared};
-use crate::runtime::{Platform, Runtime};
-use crate::sources::{self, Joined, Topology};
+use crate::runtime::Runtime;
+use crate::sources::Topology;
 use crate::start_error::StartError;
-use crate::status::Ending;
-use crate::transport::{Listener, Transport};
-use crate::worker::{Closure, Code, Context, Failure, MessageId, Singleton, Typed, Worker, panic_words};
-
-/// How long a start may take to come up before the node is handed out all the same.
-const UP_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long a node that was told to end has to give its workers away.
-const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+use crate::transport::Transport;
+use crate::worker::{Closure, Code, Context, Singleton, Typed, Worker};
 
 /// How long the state of a worker may be that moves, unless the builder says otherwise.
 const MAX_STATE: usize = 64 << 20;
-
-/// After this time a singleton that was refused for want of a quorum is registered again.
-const SINGLETON_AGAIN: Duration = Duration::from_millis(200);
 
 /// A node before its start. Mistakes are told by [`NodeBuilder::start`].
 ///
@@ -289,88 +274,6 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         self
     }
 
-    /// Binds the transport, meets the peers and returns when the node is up (or after 10 seconds, when it still
-    /// goes on trying; see [`Node::up`]) and its singletons are registered, here or elsewhere. Below the quorum they are
-    /// registered once it is reached.
-    ///
-    /// # Errors
-    /// The first mistake that was made while building, or what went wrong.
-    pub async fn start(mut self) -> Result<Node, StartError> {
-        if !self.peers.is_empty() {
-            let joined = Joined(std::mem::take(&mut self.peers));
-            self = self.discover(joined);
-        }
-        if let Some(mistake) = self.mistake.take() {
-            return Err(mistake);
-        }
-        let platform = Platform::new(self.runtime.clone());
-        let node = text("name", &self.name, |text| NodeName::new(text))?;
-        let cluster = text("cluster", &self.cluster, |text| ClusterName::new(text))?;
-        check_messages(&self.codes)?;
-        let listener = self.transport.bind(self.runtime.clone()).await.map_err(StartError::Bind)?;
-
-        let life = Life(platform.unix_micros());
-        let mut config = Config::new(cluster.clone(), node.clone(), life, listener.address());
-        config.seed = platform.random();
-        config.roles = self.roles;
-        config.kinds = kinds(&self.codes);
-        self.settings.into_iter().for_each(|set| set(&mut config));
-        let machine = Machine::new(config.clone(), platform.now()).map_err(StartError::Config)?;
-
-        let shared = {
-            let address = listener.address();
-            Arc::new(Shared::new(node, cluster, address, platform.clone(), life, self.max_state))
-        };
-        let entrance = Entrance { inbox: shared.inbox.clone(), router: shared.router.clone() };
-        let hub = Hub::new(Arc::new(entrance), LinkBounds::default());
-        let dialer = listener.serve(Hello::of(&config), hub);
-        let host = Host::new(shared.clone(), self.codes);
-        let engine = Engine::new(shared.clone(), config, machine, dialer, host);
-        platform.spawn(oversee(shared.clone(), engine.run()));
-        platform.spawn(turn_wheel(shared.clone()));
-        for topology in self.topologies {
-            platform.spawn(sources::attend(topology, self.runtime.clone(), shared.clone()));
-        }
-        let node = shared.held_node();
-
-        let up = platform.by(platform.now() + UP_WITHIN, node.up()).await;
-        match up {
-            Some(Err(Ending::NameInUse { address })) => return Err(StartError::NameInUse { address }),
-            Some(Err(ending)) => return Err(StartError::Ended(ending)),
-            Some(Ok(())) => {}
-            None => warn!(target: "skep", node = %node.name(), "not up yet; going on"),
-        }
-        let mut waiting = Vec::new();
-        for name in self.singletons {
-            match register_singleton(&node, &name).await {
-                Ok(()) => {}
-                Err(RegisterError::NoQuorum(_)) => waiting.push(name),
-                Err(error) => return Err(StartError::Singleton { name, error }),
-            }
-        }
-        if !waiting.is_empty() {
-            platform.spawn(register_later(shared, waiting));
-        }
-        Ok(node)
-    }
-
-    /// Starts, runs until it is told to end, drains, leaves. Told while it starts, it leaves once it has started.
-    ///
-    /// # Errors
-    /// Why it did not start, or why it ended if it was not told to.
-    pub async fn run(mut self) -> Result<(), Failure> {
-        let mut until = std::mem::replace(&mut self.until, pending().boxed());
-        let (node, is_told) = match select(&mut until, pin!(self.start())).await {
-            Either::Left(((), start)) => (start.await?, true),
-            Either::Right((node, _)) => (node?, false),
-        };
-        if !is_told && let Either::Right((ending, _)) = select(until, pin!(node.ended())).await {
-            return if ending == Ending::Left { Ok(()) } else { Err(ending.into()) };
-        }
-        node.leave(DRAIN_WITHIN).await;
-        Ok(())
-    }
-
     fn code(mut self, kind: &str, code: Arc<dyn Code>) -> Self {
         match Kind::new(kind) {
             Ok(kind) => {
@@ -395,88 +298,4 @@ impl<R: Runtime, T: Transport<R>> fmt::Debug for NodeBuilder<R, T> {
             .field("cluster", &self.cluster)
             .finish_non_exhaustive()
     }
-}
-
-fn text<N>(
-    what: &'static str,
-    text: &str,
-    new: impl FnOnce(&str) -> Result<N, BadText>,
-) -> Result<N, StartError> {
-    new(text).map_err(|fault| StartError::BadText { what, text: text.to_owned(), fault })
-}
-
-fn kinds(codes: &HashMap<Kind, Arc<dyn Code>>) -> Vec<KindConfig> {
-    let mut kinds: Vec<_> =
-        codes.iter().map(|(kind, code)| KindConfig { kind: kind.clone(), restart: code.restart() }).collect();
-    kinds.sort_unstable_by(|one, other| one.kind.cmp(&other.kind)); // the same on each start
-    kinds
-}
-
-fn check_messages(codes: &HashMap<Kind, Arc<dyn Code>>) -> Result<(), StartError> {
-    let mut names: HashMap<MessageId, &'static str> = HashMap::new();
-    for (id, name) in codes.values().flat_map(|code| code.messages()) {
-        let known = *names.entry(id).or_insert(name);
-        if known != name {
-            return Err(StartError::MessageClash { one: known, other: name });
-        }
-    }
-    Ok(())
-}
-
-async fn register_singleton(node: &Node, name: &Name) -> Result<(), RegisterError> {
-    let found = node.whereis_or_register_raw(name.as_str(), name.as_str(), Payload::empty(), UP_WITHIN);
-    found.await.map(drop)
-}
-
-/// Registers the singletons of a node that started below the quorum, once it is reached.
-async fn register_later(shared: Arc<Shared>, mut waiting: Vec<Name>) {
-    while let Some(name) = waiting.last() {
-        let goes_on = shared.status.until(|state| match &state.ended {
-            Some(_) => Some(false),
-            None => state.has_quorum.then_some(true),
-        });
-        if !goes_on.await {
-            return;
-        }
-        match register_singleton(&shared.node(), name).await {
-            Err(RegisterError::NoQuorum(_) | RegisterError::Timeout) => {
-                // Lost again, or its arbiter sees it later than we.
-                shared.platform.sleep_until(shared.platform.now() + SINGLETON_AGAIN).await;
-            }
-            Err(error) => {
-                warn!(target: "skep", node = %shared.name, %name, %error, "a singleton is not registered");
-                waiting.pop();
-            }
-            Ok(()) => drop(waiting.pop()),
-        }
-    }
-}
-
-/// Runs the engine to its end, whatever that is, and tells all who wait.
-async fn oversee(shared: Arc<Shared>, engine: impl Future<Output = Ending>) {
-    let mut oversight = Oversight { shared, ending: Ending::Dropped };
-    oversight.ending = AssertUnwindSafe(engine).catch_unwind().await.unwrap_or_else(|panic| {
-        let node = &oversight.shared.name;
-        error!(target: "skep", node = %node, words = %panic_words(&*panic), "a bug in skep: this node ends");
-        Ending::Broken
-    });
-}
-
-/// Tells how a node ended, also if its runtime drops the engine.
-struct Oversight {
-    shared: Arc<Shared>,
-    ending: Ending,
-}
-
-impl Drop for Oversight {
-    fn drop(&mut self) {
-        self.shared.end(self.ending.clone());
-    }
-}
-
-/// Ends calls at their deadline, until the node has ended.
-async fn turn_wheel(shared: Arc<Shared>) {
-    let turning = shared.router.pending.clone().turn(shared.platform.clone());
-    let ended = shared.status.until(|state| state.ended.clone());
-    select(pin!(turning), pin!(ended)).await;
 }

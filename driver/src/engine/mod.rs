@@ -1,5 +1,8 @@
 //! The one task that owns the machine: waits for mail or a deadline, and carries out what the machine orders.
 
+mod asking;
+mod lives;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -7,35 +10,29 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use skep_core::error::{RegisterError, RetireReason};
-use skep_core::event::{Event, Input, Output, Reply, Request, WorkerSpec};
-use skep_core::id::{CallId, Life, LinkId, Name};
-use skep_core::wire::Hello;
+use skep_core::error::RetireReason;
+use skep_core::event::{Event, Input, Output, Request, WorkerSpec};
+use skep_core::id::{CallId, Life, LinkId};
 use skep_core::{Config, Instant, Machine};
 use tracing::debug;
 
 use crate::host::{Copy, Host};
 use crate::link::Link;
 use crate::logging;
-use crate::mail::{Attaching, Guest, Mail};
+use crate::mail::Mail;
 use crate::node::Shared;
 use crate::status::Ending;
 use crate::transport::Dialer;
-use crate::worker::{Beaten, Notice};
+use crate::worker::Beaten;
+
+use asking::{Answer, Asked};
 
 /// At most so many inputs are handled before what they led to is carried out.
 const AT_ONCE: usize = 128;
 
-/// How long the last frames of a node that has left may take to be written.
-const FLUSH: Duration = Duration::from_secs(1);
-
 /// How long a node whose last user dropped it may take to say so to its peers.
 const ABANDONED: Duration = Duration::from_millis(500);
-
-/// For so long a node that begins anew goes on claiming what it had registered while it was cut off.
-const CLAIMED_AGAIN: Duration = Duration::from_secs(600);
 
 /// The engine of one node.
 pub(crate) struct Engine<D> {
@@ -53,19 +50,6 @@ pub(crate) struct Engine<D> {
     abandoned: bool,
     /// Members that were just counted down.
     dead: Vec<Life>,
-}
-
-/// A user who waits for the machine's answer.
-struct Asked {
-    request: Request,
-    deadline: Instant,
-    answer: Answer,
-}
-
-enum Answer {
-    To(oneshot::Sender<Reply>),
-    ToGuest(oneshot::Sender<Attaching>, Guest),
-    ToNobody,
 }
 
 impl<D: Dialer> Engine<D> {
@@ -238,14 +222,6 @@ impl<D: Dialer> Engine<D> {
         }
     }
 
-    fn ask(&mut self, asked: Asked) -> Input {
-        self.last_call += 1;
-        let call = CallId(self.last_call);
-        let (deadline, request) = (asked.deadline, asked.request.clone());
-        self.asked.insert(call, asked);
-        Input::Call { call, deadline, request }
-    }
-
     /// Carries out all orders, and all that follows from them. Says when this life and its node are over.
     fn carry_out(&mut self) -> Option<Ending> {
         loop {
@@ -332,40 +308,6 @@ impl<D: Dialer> Engine<D> {
         None
     }
 
-    fn answer(&mut self, asked: Asked, reply: Reply) {
-        match asked.answer {
-            Answer::ToNobody => logging::unheard(&asked.request, &reply),
-            Answer::To(sender) => {
-                let _ = sender.send(reply); // a caller that gave up
-            }
-            Answer::ToGuest(sender, guest) => {
-                let Request::Register { name, .. } = asked.request else { return };
-                let Reply::Registered(result) = reply else { return };
-                // A guest that gave up drops the notice that it is sent, and so frees the name.
-                let _ = sender.send(result.map(|registration| {
-                    let notice = self.seat_guest(name, guest, &registration);
-                    (registration, notice)
-                }));
-            }
-        }
-    }
-
-    fn seat_guest(
-        &mut self,
-        name: Name,
-        guest: Guest,
-        registration: &skep_core::event::Registration,
-    ) -> Notice {
-        let notice = Notice {
-            name: name.clone(),
-            epoch: registration.epoch,
-            cancellation: guest.cancellation.clone(),
-            inbox: self.shared.inbox.clone(),
-        };
-        self.host.attach(name, registration.epoch, registration.kind.clone(), guest);
-        notice
-    }
-
     fn tell(&mut self, event: Event) {
         logging::event(&self.config.node, &event);
         if let Event::MemberDown { life, .. } = &event {
@@ -382,61 +324,6 @@ impl<D: Dialer> Engine<D> {
             _ => {}
         }
         self.shared.board.put_up(event);
-    }
-
-    /// Nothing runs under the old life: begin again under a later one. Who waits for an answer is asked for again.
-    fn take_new_life(&mut self) {
-        let now = self.shared.platform.now();
-        let life = Life(self.shared.platform.unix_micros().max(self.config.life.0 + 1));
-        self.config.life = life;
-        self.config.seed = self.shared.platform.random();
-        self.close_links();
-        self.shared.router.lookup.clear();
-        self.shared.router.take_life(life);
-        self.shared.learn(life, &self.config.node);
-        self.machine =
-            Machine::new(self.config.clone(), now).expect("the config was good for the life before");
-        self.dialer.introduce_as(Hello::of(&self.config));
-        for (call, asked) in &self.asked {
-            let (deadline, request) = (asked.deadline, asked.request.clone());
-            self.machine.handle(now, Input::Call { call: *call, deadline, request });
-        }
-        self.shared.status.change(|state| state.life = life); // sources announce it, and say again what they see
-    }
-
-    /// What the other side of a cut never heard of is registered there. A name that it has given away since is its own.
-    fn claim_again(&mut self, again: Vec<(Name, WorkerSpec)>) {
-        let deadline = self.shared.platform.now() + CLAIMED_AGAIN;
-        for (name, worker) in again {
-            let request = Request::Restore { name, worker };
-            let input = self.ask(Asked { request, deadline, answer: Answer::ToNobody });
-            self.handle(input);
-        }
-    }
-
-    fn close_link(&mut self, link: Link) {
-        link.close();
-        self.shared.router.link_closed(link.id(), link.peer());
-        self.closing.retain(|link| !link.is_flushed());
-        self.closing.push(link);
-    }
-
-    fn close_links(&mut self) {
-        let links: Vec<Link> = self.links.drain().map(|(_, link)| link).collect();
-        links.into_iter().for_each(|link| self.close_link(link));
-    }
-
-    /// The last frames are written, then all is over.
-    async fn close(mut self, ending: Ending) -> Ending {
-        for (_, asked) in std::mem::take(&mut self.asked) {
-            if let Answer::ToGuest(sender, _) = asked.answer {
-                let _ = sender.send(Err(RegisterError::Leaving)); // a caller that gave up
-            }
-        }
-        self.close_links();
-        let flushed = futures::future::join_all(self.closing.iter().map(Link::flushed));
-        let _ = self.shared.platform.by(self.shared.platform.now() + FLUSH, flushed).await; // or never
-        ending
     }
 }
 

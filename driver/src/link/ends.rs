@@ -1,8 +1,8 @@
-//! One link: the node's handle, the writer's end and the reader's end, around one short lock.
+//! One link: the node's handle, the writer's end and the reader's end.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use skep_core::id::{Life, LinkId, NodeName};
@@ -10,6 +10,7 @@ use skep_core::wire::{Frame, Lane};
 
 use super::hub::Sink;
 use super::lanes::{Lanes, LinkBounds};
+use super::shared::{Shared, Side, Stage, State, remember};
 
 /// A transport's ends of one link.
 pub struct LinkEnds {
@@ -69,86 +70,6 @@ impl fmt::Display for PushError {
 }
 
 impl std::error::Error for PushError {}
-
-struct Shared {
-    id: LinkId,
-    peer: Life,
-    node: NodeName,
-    bounds: LinkBounds,
-    sink: Arc<dyn Sink>,
-    state: Mutex<State>,
-}
-
-struct State {
-    stage: Stage,
-    lanes: Lanes,
-    /// Whether a frame was ever put into the lane of calls.
-    carried_calls: bool,
-    unhandled: usize,
-    writer: Option<Waker>,
-    reader: Option<Waker>,
-    room: Vec<Waker>,
-    end: Vec<Waker>,
-    /// The transport's ends that are not dropped yet.
-    ends: u8,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Open,
-    /// Closed from inside: what was queued is still written, nothing more is read.
-    Closing,
-    Over,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Node,
-    Writer,
-    Reader,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // nothing in the lock's scope is left half done
-    }
-
-    /// One of the transport's ends is dropped.
-    fn dropped(&self, by: Side) {
-        self.end(by);
-        let mut state = self.state();
-        state.ends -= 1;
-        let wakers = if state.ends == 0 { state.everyone() } else { Vec::new() };
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// The connection is gone, or must go. Tells the node once, unless the node itself closed it.
-    fn end(&self, by: Side) {
-        let mut state = self.state();
-        let was = state.stage;
-        if was == Stage::Closing && by == Side::Reader {
-            return; // the writer still has to write what was queued
-        }
-        state.stage = Stage::Over;
-        state.lanes.clear();
-        let wakers = state.everyone();
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        if was == Stage::Open {
-            self.sink.down(self.id, self.peer);
-        }
-    }
-}
-
-impl State {
-    fn everyone(&mut self) -> Vec<Waker> {
-        let mut wakers: Vec<Waker> = self.room.drain(..).chain(self.end.drain(..)).collect();
-        wakers.extend(self.writer.take());
-        wakers.extend(self.reader.take());
-        wakers
-    }
-}
 
 /// Makes a link and all its ends.
 pub(crate) fn link(
@@ -408,11 +329,5 @@ impl Drop for Credit {
         if let Some(reader) = reader {
             reader.wake();
         }
-    }
-}
-
-fn remember(wakers: &mut Vec<Waker>, waker: &Waker) {
-    if !wakers.iter().any(|known| known.will_wake(waker)) {
-        wakers.push(waker.clone());
     }
 }

@@ -45,6 +45,7 @@
 mod ends;
 mod hub;
 mod lanes;
+mod shared;
 
 #[cfg(test)]
 mod tests;
