@@ -171,7 +171,7 @@ impl Host {
         }
     }
 
-    /// The names of the workers with this key, in order.
+    /// The names of the workers with this key, in the order of names.
     pub(crate) fn of_key(&self, key: &Name) -> impl Iterator<Item = &Name> {
         self.by_key.get(key).into_iter().flatten()
     }
@@ -248,8 +248,6 @@ impl Hosted {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
     use super::*;
     use crate::id::{Kind, Payload};
     use crate::placement::{Bond, Place, Together};
@@ -275,16 +273,17 @@ mod tests {
         {
             host.insert(name(text), worker(key));
         }
-        let of_key = |host: &Host, key| host.of_key(&name(key)).cloned().collect::<Vec<_>>();
-        assert_eq!(of_key(&host, "k"), [name("a"), name("b")]);
-        assert_eq!(of_key(&host, "other"), [name("c"), name("k")]);
-        assert_eq!(of_key(&host, "d"), []);
+        let of_key = |host: &Host, key| -> BTreeSet<Name> { host.of_key(&name(key)).cloned().collect() };
+        let names = |texts: &[&str]| -> BTreeSet<Name> { texts.iter().copied().map(name).collect() };
+        assert_eq!(of_key(&host, "k"), names(&["a", "b"]));
+        assert_eq!(of_key(&host, "other"), names(&["c", "k"]));
+        assert_eq!(of_key(&host, "d"), names(&[]));
 
         host.insert(name("a"), worker(Some("k"))); // the next start of it
         host.insert(name("b"), worker(Some("other"))); // registered anew, with another key
         host.insert(name("c"), worker(None));
-        assert_eq!(of_key(&host, "k"), [name("a")]);
-        assert_eq!(of_key(&host, "other"), [name("b"), name("k")]);
+        assert_eq!(of_key(&host, "k"), names(&["a"]));
+        assert_eq!(of_key(&host, "other"), names(&["b", "k"]));
 
         for text in ["a", "b", "c", "d", "k", "unknown"] {
             host.remove(&name(text));
