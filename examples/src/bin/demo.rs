@@ -9,7 +9,7 @@ use skep_examples::{demo, node};
 fn main() -> ExitCode {
     let arguments = env::args_os().collect::<Vec<_>>();
     if arguments.get(1).is_some_and(|argument| argument == demo::NODE) {
-        return node::main(arguments.into_iter().skip(1));
+        return node::main(arguments.into_iter().skip(1), []); // it is told all on its command line
     }
     let played = env::current_exe().map_err(Into::into).and_then(|program| demo::play(&program));
     match played {

@@ -4,5 +4,5 @@ use std::env;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    skep_examples::node::main(env::args_os())
+    skep_examples::node::main(env::args_os(), env::vars_os())
 }

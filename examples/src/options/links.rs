@@ -6,7 +6,7 @@ use skep::secret::KeyRing;
 use skep_tcp::TcpConfig;
 use skep_tcp::session::tls::{Tls, TlsFiles};
 
-use super::{Options, OptionsError, mistake};
+use super::{Given, Options, OptionsError, mistake};
 
 /// How the links of a node are protected.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -27,6 +27,7 @@ impl Links {
         secret_file: Option<PathBuf>,
         tls: [Option<PathBuf>; 3],
         insecure_plaintext: bool,
+        secret_in_environment: bool,
     ) -> Result<Self, OptionsError> {
         let certificates = match tls {
             [None, None, None] => None,
@@ -35,12 +36,56 @@ impl Links {
             }
             _ => return mistake("--tls-cert, --tls-key and --tls-ca are given together"),
         };
-        match (secret_file, certificates, insecure_plaintext) {
-            (None, None, false) => Ok(Self::Environment),
-            (Some(path), None, false) => Ok(Self::SecretFile(path)),
-            (None, Some(files), false) => Ok(Self::Certificates(files)),
-            (None, None, true) => Ok(Self::InsecurePlaintext),
-            _ => mistake("--secret-file, --tls-cert and --insecure-plaintext exclude each other"),
+        match (secret_file, certificates, insecure_plaintext, secret_in_environment) {
+            (None, None, false, _) => Ok(Self::Environment),
+            (Some(path), None, false, _) => Ok(Self::SecretFile(path)),
+            (None, Some(files), false, false) => Ok(Self::Certificates(files)),
+            (None, None, true, false) => Ok(Self::InsecurePlaintext),
+            _ => mistake(
+                "a secret (--secret-file, SKEP_SECRET), --tls-cert and --insecure-plaintext exclude each other",
+            ),
+        }
+    }
+}
+
+/// A way to protect links.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    Secret,
+    Certificates,
+    Nothing,
+}
+
+impl Given {
+    /// The way that is named here, if one is.
+    pub(super) fn links(&self) -> Option<Way> {
+        if self.secret_in_environment || self.secret_file.is_some() {
+            Some(Way::Secret)
+        } else if self.tls_cert.is_some() || self.tls_key.is_some() || self.tls_ca.is_some() {
+            Some(Way::Certificates)
+        } else {
+            self.insecure_plaintext.unwrap_or(false).then_some(Way::Nothing)
+        }
+    }
+
+    /// How links are protected is one question: who goes first and answers it is not contradicted.
+    pub(super) fn without_ways_but(self, first: Option<Way>) -> Self {
+        let Some(first) = first else { return self };
+        let kept = self.clone();
+        let others = Self {
+            secret_file: None,
+            secret_in_environment: false,
+            tls_cert: None,
+            tls_key: None,
+            tls_ca: None,
+            insecure_plaintext: None,
+            ..self
+        };
+        match first {
+            Way::Certificates => {
+                Self { tls_cert: kept.tls_cert, tls_key: kept.tls_key, tls_ca: kept.tls_ca, ..others }
+            }
+            Way::Secret | Way::Nothing => others, // which are said whole
         }
     }
 }

@@ -1,8 +1,10 @@
-//! What the node binary is told at its start: on the command line, in a file, or in both.
+//! What the node binary is told at its start: on the command line, else in variables, else in a file.
 
 mod config_file;
+mod environment;
 mod lan;
 mod links;
+mod overlay;
 mod topologies;
 mod value;
 
@@ -15,6 +17,7 @@ use clap::Parser;
 use serde::Deserialize;
 use skep_core::id::{Address, ClusterName, NodeName, NodePattern, Role};
 
+use environment::Environment;
 pub use links::Links;
 pub use topologies::Topologies;
 pub use value::{Format, Runtime, Strategy};
@@ -55,7 +58,16 @@ pub struct Options {
     pub output: Format,
     /// What log lines look like.
     pub log_format: Format,
+    /// Variables that look like options and are none: a slip of the pen, or meant for others.
+    pub unknown_variables: Vec<String>,
 }
+
+/// What follows the options in `--help`.
+const ENVIRONMENT: &str = "\
+Environment: each option may be given by a variable as well, as SKEP_TLS_CA for --tls-ca; several values have commas
+between them, and --lan is true or false. So may each setting of a topology: SKEP_TOPOLOGY__TABLE__POSTGRES__URL for
+`url` under [topology.table.postgres] in the file. The command line goes before the environment, and the environment
+before the file. Secrets come from the environment (SKEP_SECRET) or from files, never from the command line.";
 
 /// Why a node does not start with these options.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,7 +91,7 @@ impl std::error::Error for OptionsError {}
 
 /// One node of a skep cluster, with a prompt.
 #[derive(Parser, Deserialize, Clone, PartialEq, Debug, Default)]
-#[command(name = "node", disable_version_flag = true)]
+#[command(name = "node", disable_version_flag = true, after_help = ENVIRONMENT)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct Given {
     /// What this node is called (required, here or in the file)
@@ -90,13 +102,13 @@ struct Given {
     #[serde(deserialize_with = "value::from_listen")]
     listen: Option<String>,
     /// Find others on this network by beacons, and listen on all interfaces; needs a secret
-    #[arg(long)]
-    lan: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    lan: Option<bool>,
     /// A peer to dial (repeatable)
     #[arg(long, value_name = "ADDR", value_parser = peer)]
     #[serde(deserialize_with = "value::from_peers")]
     join: Vec<Address>,
-    /// Sources of peers by names; in the file only
+    /// Sources of peers by names; in the file and the environment only
     #[arg(skip)]
     topology: Topologies,
     /// The cluster to belong to [default: skep]
@@ -121,7 +133,7 @@ struct Given {
     /// Nodes of such names are not (repeatable)
     #[arg(long, value_name = "PATTERN", value_parser = value::pattern)]
     deny: Vec<NodePattern>,
-    /// A TOML file with these options; those given here go before it
+    /// A TOML file with these options
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -139,8 +151,12 @@ struct Given {
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
     /// Links without encryption or authentication: whoever reaches the port can read, forge and join
-    #[arg(long)]
-    insecure_plaintext: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    insecure_plaintext: Option<bool>,
+    /// Whether the environment names a secret, which is read where links are made
+    #[arg(skip)]
+    #[serde(skip)]
+    secret_in_environment: bool,
     /// The bound on noticing a silent death [default: 1000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     #[serde(deserialize_with = "value::from_milliseconds")]
@@ -154,28 +170,38 @@ struct Given {
 }
 
 impl Options {
-    /// Reads the arguments, the program's name first, and the file that they name.
+    /// Reads the arguments, the program's name first; the variables of the process; and the file that either names.
     ///
     /// # Errors
-    /// [`OptionsError::Mistake`] in one line; one in the file says which line of it.
+    /// [`OptionsError::Mistake`] in one line; one in the file says which line of it, one in a variable says which.
     pub fn read(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, OptionsError> {
-        let mut given = Given::try_parse_from(arguments).map_err(|error| one_line(&error))?;
-        if let Some(path) = given.config.take() {
-            given = given.before(config_file::read(&path)?);
-        }
-        given.complete()
+        let line = Given::try_parse_from(arguments).map_err(|error| one_line(&error))?;
+        let environment = Environment::read(variables)?;
+        let mut given = line.before(environment.given);
+        let file = match given.config.take() {
+            Some(path) => config_file::read(&path, &environment.settings)?,
+            None => config_file::none(&environment.settings)?,
+        };
+        Ok(Self { unknown_variables: environment.unknown, ..given.before(file).complete()? })
     }
 }
 
 impl Given {
-    /// What was given here, and what is missing here from `other`. Lists are not mixed.
+    /// What was given here, and what is missing here from `other`. Lists are not mixed, nor are ways to protect links.
     fn before(self, other: Self) -> Self {
+        let other = other.without_ways_but(self.links());
+        self.and(other)
+    }
+
+    /// The same within one place, where two ways to protect links are a mistake.
+    fn and(self, other: Self) -> Self {
         Self {
             name: self.name.or(other.name),
             listen: self.listen.or(other.listen),
-            lan: self.lan || other.lan,
+            lan: self.lan.or(other.lan),
             join: if self.join.is_empty() { other.join } else { self.join },
             topology: if self.topology.is_empty() { other.topology } else { self.topology },
             cluster: self.cluster.or(other.cluster),
@@ -185,12 +211,13 @@ impl Given {
             role: if self.role.is_empty() { other.role } else { self.role },
             allow: if self.allow.is_empty() { other.allow } else { self.allow },
             deny: if self.deny.is_empty() { other.deny } else { self.deny },
-            config: None,
+            config: self.config.or(other.config),
             secret_file: self.secret_file.or(other.secret_file),
             tls_cert: self.tls_cert.or(other.tls_cert),
             tls_key: self.tls_key.or(other.tls_key),
             tls_ca: self.tls_ca.or(other.tls_ca),
-            insecure_plaintext: self.insecure_plaintext || other.insecure_plaintext,
+            insecure_plaintext: self.insecure_plaintext.or(other.insecure_plaintext),
+            secret_in_environment: self.secret_in_environment || other.secret_in_environment,
             detect: self.detect.or(other.detect),
             output: self.output.or(other.output),
             log_format: self.log_format.or(other.log_format),
@@ -199,19 +226,19 @@ impl Given {
 
     fn complete(self) -> Result<Options, OptionsError> {
         let Some(name) = self.name else { return mistake("--name NAME is required") };
+        let lan = self.lan.unwrap_or(false);
         Ok(Options {
             name,
-            listen: self
-                .listen
-                .unwrap_or_else(|| if self.lan { lan::EVERYWHERE } else { "127.0.0.1:0" }.into()),
-            lan: self.lan,
+            listen: self.listen.unwrap_or_else(|| if lan { lan::EVERYWHERE } else { "127.0.0.1:0" }.into()),
+            lan,
             topologies: self.topology,
             join: self.join,
             cluster: self.cluster.unwrap_or_else(|| ClusterName::new("skep").expect("a good name")),
             links: Links::new(
                 self.secret_file,
                 [self.tls_cert, self.tls_key, self.tls_ca],
-                self.insecure_plaintext,
+                self.insecure_plaintext.unwrap_or(false),
+                self.secret_in_environment,
             )?,
             runtime: self.runtime.unwrap_or_default(),
             strategy: self.strategy.unwrap_or(Strategy::Ring),
@@ -222,6 +249,7 @@ impl Given {
             detect: self.detect.unwrap_or(Duration::from_millis(1000)),
             output: self.output.unwrap_or_default(),
             log_format: self.log_format.unwrap_or_default(),
+            unknown_variables: Vec::new(),
         })
     }
 }
@@ -248,7 +276,7 @@ mod tests {
     use super::*;
 
     fn read(arguments: &str) -> Result<Options, OptionsError> {
-        Options::read(["node"].into_iter().chain(arguments.split_whitespace()))
+        Options::read(["node"].into_iter().chain(arguments.split_whitespace()), [])
     }
 
     #[test]
@@ -270,6 +298,7 @@ mod tests {
             detect: Duration::from_secs(1),
             output: Format::Text,
             log_format: Format::Text,
+            unknown_variables: vec![],
         };
         assert_eq!(read("--name a"), Ok(expected));
     }
@@ -321,6 +350,7 @@ mod tests {
             ("--name a --deny", "--deny"),
             ("--name a --secret-file f --insecure-plaintext", "exclude each other"),
             ("--name a --tls-cert c --tls-key k --tls-ca a --insecure-plaintext", "exclude each other"),
+            ("--name a --lan=maybe", "maybe"),
             ("--name a --tls-cert f", "given together"),
             ("--name a --tls-key f", "given together"),
             ("--name a --tls-ca f --tls-cert f", "given together"),
@@ -348,6 +378,8 @@ mod tests {
 
     #[test]
     fn help_is_no_mistake() {
-        assert!(matches!(read("--help"), Err(OptionsError::Help(text)) if text.contains("--runtime")));
+        assert!(
+            matches!(read("--help"), Err(OptionsError::Help(text)) if text.contains("--runtime") && text.contains("SKEP_TLS_CA"))
+        );
     }
 }

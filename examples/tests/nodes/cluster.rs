@@ -36,7 +36,9 @@ impl Cluster {
     pub(crate) fn command(&self, options: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
         command.args(options).env("XDG_RUNTIME_DIR", &self.directory);
-        command.env_remove("SKEP_SECRET").env_remove("SKEP_SECRET_FILE");
+        for (variable, _) in std::env::vars_os().filter(|(it, _)| it.to_string_lossy().starts_with("SKEP_")) {
+            command.env_remove(variable); // each may be an option
+        }
         command.env("XDG_STATE_HOME", &self.directory); // the history of a prompt
         command.env("RUST_BACKTRACE", "0"); // workers are told to panic, and a trace takes a busy machine a second
         command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
