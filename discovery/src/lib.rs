@@ -67,6 +67,8 @@ mod static_list;
 mod testing;
 
 pub use address::{BadAddress, peer_address};
+#[cfg(any(feature = "ec2", feature = "ecs"))]
+pub use aws::AwsAccount;
 #[cfg(feature = "ec2")]
 pub use aws::Ec2;
 #[cfg(feature = "ecs")]

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use roxmltree::{Document, Node};
@@ -11,7 +10,7 @@ use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep_core::event::SourceFailure;
 use skep_core::id::{Address, Source};
 
-use super::{Account, MAX_PAGES};
+use super::{AwsAccount, MAX_PAGES};
 use crate::address::at;
 use crate::failure::transient;
 use crate::helper::{in_thread, look_every};
@@ -20,12 +19,10 @@ use crate::http::{Answer, escaped, excerpt};
 /// The source: the private addresses of the running instances that have a tag, asked for every ten seconds. Announces
 /// nothing: an instance is known by its tag.
 ///
-/// The role of the machine needs `ec2:DescribeInstances`. Keys come from `AWS_ACCESS_KEY_ID` and its companions, else
-/// from the container, else from the machine (IMDSv2); the region from `AWS_REGION`, else from the machine. Who the
-/// server is is checked against the authorities of this system.
+/// The role of the machine needs `ec2:DescribeInstances`. In whose name it asks: [`AwsAccount`].
 #[derive(Clone)]
 pub struct Ec2 {
-    account: Account,
+    account: AwsAccount,
     tag: (String, String),
     port: u16,
     family: Family,
@@ -42,7 +39,7 @@ impl Ec2 {
     /// The instances with this tag, each with this port.
     pub fn tagged(name: impl Into<String>, value: impl Into<String>, port: u16) -> Self {
         Self {
-            account: Account::of("ec2"),
+            account: AwsAccount::of_process(),
             tag: (name.into(), value.into()),
             port,
             family: Family::V4,
@@ -56,32 +53,10 @@ impl Ec2 {
         Self { family: Family::V6, ..self }
     }
 
-    /// Another region than that of this machine.
+    /// In another name, or elsewhere, than this program by itself.
     #[must_use]
-    pub fn region(mut self, name: impl Into<String>) -> Self {
-        self.account.region = Some(name.into());
-        self
-    }
-
-    /// The API at this URL, as that of a VPC's endpoint, rather than that of the region.
-    #[must_use]
-    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
-        self.account.at(url.into());
-        self
-    }
-
-    /// Who signed the certificate of the API, as PEM, rather than an authority of this system.
-    #[must_use]
-    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.account.ca = Some(path.into());
-        self
-    }
-
-    /// These keys, rather than those of whoever this program runs as.
-    #[must_use]
-    pub fn keys(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.account.with_keys(id.into(), secret.into());
-        self
+    pub fn account(self, account: AwsAccount) -> Self {
+        Self { account, ..self }
     }
 
     /// How often it is asked. All of an account's requests are counted together against a limit.
@@ -99,7 +74,7 @@ impl Ec2 {
                  &Filter.2.Name=instance-state-name&Filter.2.Value.1=running{page}"
             );
             let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
-            let bytes = self.account.ask(&form, &body, code)?;
+            let bytes = self.account.ask("ec2", &form, &body, code)?;
             let bad = |what: &dyn fmt::Display| transient(format!("ec2: {what}, in '{}'", excerpt(&bytes)));
             let text = std::str::from_utf8(&bytes).map_err(|error| bad(&error))?;
             let document = Document::parse(text).map_err(|error| bad(&error))?;

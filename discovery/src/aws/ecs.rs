@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,7 +13,7 @@ use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep_core::event::SourceFailure;
 use skep_core::id::{Address, Source};
 
-use super::{Account, MAX_PAGES};
+use super::{AwsAccount, MAX_PAGES};
 use crate::address::at;
 use crate::failure::transient;
 use crate::helper::{in_thread, look_every};
@@ -24,11 +23,11 @@ use crate::http::{Answer, excerpt};
 /// The tasks need addresses of their own, as the network mode `awsvpc` gives them, and Fargate always does. Announces
 /// nothing: a task is known by being there.
 ///
-/// The role of the task needs `ecs:ListTasks` and `ecs:DescribeTasks`. Keys and region come from where they come from
-/// for instances of EC2; a task has them from its container.
+/// The role of the task needs `ecs:ListTasks` and `ecs:DescribeTasks`. In whose name it asks: [`AwsAccount`]; a task has
+/// keys and region from its container.
 #[derive(Clone)]
 pub struct Ecs {
-    account: Account,
+    account: AwsAccount,
     cluster: String,
     which: (&'static str, String),
     port: u16,
@@ -48,7 +47,7 @@ impl Ecs {
 
     fn of(which: (&'static str, String), port: u16) -> Self {
         let every = Duration::from_secs(10);
-        Self { account: Account::of("ecs"), cluster: "default".into(), which, port, every }
+        Self { account: AwsAccount::of_process(), cluster: "default".into(), which, port, every }
     }
 
     /// Another cluster of ECS than `default`.
@@ -57,32 +56,10 @@ impl Ecs {
         Self { cluster: name.into(), ..self }
     }
 
-    /// Another region than that of this task.
+    /// In another name, or elsewhere, than this program by itself.
     #[must_use]
-    pub fn region(mut self, name: impl Into<String>) -> Self {
-        self.account.region = Some(name.into());
-        self
-    }
-
-    /// The API at this URL, as that of a VPC's endpoint, rather than that of the region.
-    #[must_use]
-    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
-        self.account.at(url.into());
-        self
-    }
-
-    /// Who signed the certificate of the API, as PEM, rather than an authority of this system.
-    #[must_use]
-    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.account.ca = Some(path.into());
-        self
-    }
-
-    /// These keys, rather than those of whoever this program runs as.
-    #[must_use]
-    pub fn keys(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.account.with_keys(id.into(), secret.into());
-        self
+    pub fn account(self, account: AwsAccount) -> Self {
+        Self { account, ..self }
     }
 
     /// How often it is asked. All of an account's requests are counted together against a limit.
@@ -117,7 +94,7 @@ impl Ecs {
     fn call<T: DeserializeOwned>(&mut self, action: &str, body: &Value) -> Result<T, SourceFailure> {
         let target = format!("AmazonEC2ContainerServiceV20141113.{action}");
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &*target)];
-        let bytes = self.account.ask(&headers, &body.to_string(), code)?;
+        let bytes = self.account.ask("ecs", &headers, &body.to_string(), code)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| transient(format!("ecs: {error}, in '{}'", excerpt(&bytes))))
     }

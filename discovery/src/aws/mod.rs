@@ -30,10 +30,12 @@ const KEYS_FOR: Duration = Duration::from_secs(60);
 /// At most this many pages of an answer are read.
 const MAX_PAGES: usize = 100;
 
-/// Which API is asked, and in whose name.
+/// In whose name the APIs of AWS are asked, and where.
+///
+/// Keys come from `AWS_ACCESS_KEY_ID` and its companions, else from the container, else from the machine (IMDSv2); the
+/// region from `AWS_REGION`, else from the machine. Who the server is is checked against the authorities of this system.
 #[derive(Clone, Debug)]
-struct Account {
-    service: &'static str,
+pub struct AwsAccount {
     region: Option<String>,
     endpoint: Option<String>,
     ca: Option<PathBuf>,
@@ -41,27 +43,44 @@ struct Account {
     keys: Option<(Keys, Instant)>,
 }
 
-impl Account {
-    fn of(service: &'static str) -> Self {
+impl AwsAccount {
+    /// That of whoever this program runs as.
+    pub fn of_process() -> Self {
         let surroundings = Surroundings::of_process();
-        Self { service, region: None, endpoint: None, ca: None, surroundings, keys: None }
+        Self { region: None, endpoint: None, ca: None, surroundings, keys: None }
     }
 
-    /// The API at this URL, rather than that of the region.
-    fn at(&mut self, url: String) {
-        self.endpoint = Some(url.trim_end_matches('/').into());
+    /// Another region than that of this machine.
+    #[must_use]
+    pub fn region(self, name: impl Into<String>) -> Self {
+        Self { region: Some(name.into()), ..self }
+    }
+
+    /// The API at this URL, as that of a VPC's endpoint, rather than that of the region.
+    #[must_use]
+    pub fn endpoint(self, url: impl Into<String>) -> Self {
+        Self { endpoint: Some(url.into().trim_end_matches('/').into()), ..self }
+    }
+
+    /// Who signed the certificate of the API, as PEM, rather than an authority of this system.
+    #[must_use]
+    pub fn ca_file(self, path: impl Into<PathBuf>) -> Self {
+        Self { ca: Some(path.into()), ..self }
     }
 
     /// These keys, rather than those of whoever this program runs as.
-    fn with_keys(&mut self, id: String, secret: String) {
+    #[must_use]
+    pub fn keys(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.surroundings.set("AWS_ACCESS_KEY_ID", id);
         self.surroundings.set("AWS_SECRET_ACCESS_KEY", secret);
         self.surroundings.set("AWS_SESSION_TOKEN", "");
+        self
     }
 
     /// Sends a signed request and judges its answer by the code that the service gives to its errors.
     fn ask(
         &mut self,
+        service: &'static str,
         headers: &[(&'static str, &str)],
         body: &str,
         code: impl Fn(&Answer) -> Option<String>,
@@ -71,18 +90,18 @@ impl Account {
             None => self.surroundings.region()?,
         };
         self.region = Some(region.clone());
-        let base = self.endpoint.clone().unwrap_or_else(|| endpoint(self.service, &region));
+        let base = self.endpoint.clone().unwrap_or_else(|| endpoint(service, &region));
         let server = match &self.ca {
             Some(path) => Server::new(&base).ca_file(path),
             None => Server::new(&base).system_authorities(),
         };
         let client = server.client()?;
-        let keys = self.keys()?;
+        let keys = self.current_keys()?;
         let mut request = Request::post("/", body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        for (name, value) in self.signature(&keys, &region, &format!("{base}/"), headers, body)? {
+        for (name, value) in signature(&keys, (service, &region), &format!("{base}/"), headers, body)? {
             request = request.header(name, value);
         }
         let answer = client.answer(&request)?;
@@ -93,11 +112,11 @@ impl Account {
         if fault == SourceFault::Auth {
             self.keys = None; // there may be better ones
         }
-        let reason = format!("{}: HTTP {}, '{}'", self.service, answer.status, excerpt(&answer.body));
+        let reason = format!("{service}: HTTP {}, '{}'", answer.status, excerpt(&answer.body));
         Err(SourceFailure { fault, reason: Reason::new(reason) })
     }
 
-    fn keys(&mut self) -> Result<Keys, SourceFailure> {
+    fn current_keys(&mut self) -> Result<Keys, SourceFailure> {
         match &self.keys {
             Some((keys, since)) if since.elapsed() < KEYS_FOR => return Ok(keys.clone()),
             Some(_) | None => {}
@@ -106,35 +125,32 @@ impl Account {
         self.keys = Some((keys.clone(), Instant::now()));
         Ok(keys)
     }
+}
 
-    /// The headers that sign a request (AWS signature, version 4).
-    fn signature(
-        &self,
-        keys: &Keys,
-        region: &str,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Result<Vec<(String, String)>, SourceFailure> {
-        let bad =
-            |error: &dyn std::fmt::Display| config(format!("no request to {url} can be signed: {error}"));
-        let identity = keys.identity();
-        let parameters = SigningParams::builder()
-            .identity(&identity)
-            .region(region)
-            .name(self.service)
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| bad(&error))?
-            .into();
-        let body = SignableBody::Bytes(body.as_bytes());
-        let signable = SignableRequest::new("POST", url, headers.iter().copied(), body);
-        let signed =
-            sign(signable.map_err(|error| bad(&error))?, &parameters).map_err(|error| bad(&error))?;
-        let (instructions, _) = signed.into_parts();
-        Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
+/// The headers that sign a request (AWS signature, version 4).
+fn signature(
+    keys: &Keys,
+    (service, region): (&str, &str),
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Vec<(String, String)>, SourceFailure> {
+    let bad = |error: &dyn std::fmt::Display| config(format!("no request to {url} can be signed: {error}"));
+    let identity = keys.identity();
+    let parameters = SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(service)
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|error| bad(&error))?
+        .into();
+    let body = SignableBody::Bytes(body.as_bytes());
+    let signable = SignableRequest::new("POST", url, headers.iter().copied(), body);
+    let signed = sign(signable.map_err(|error| bad(&error))?, &parameters).map_err(|error| bad(&error))?;
+    let (instructions, _) = signed.into_parts();
+    Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// Where a service is in a region.

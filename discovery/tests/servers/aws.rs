@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use skep_core::event::SourceFault;
-use skep_discovery::{Ec2, Ecs};
+use skep_discovery::{AwsAccount, Ec2, Ecs};
 
 use super::looking::Looking;
 
@@ -57,6 +57,10 @@ impl Drop for Moto {
 
 const OFTEN: Duration = Duration::from_millis(200);
 
+fn account(url: &str, id: &str, secret: &str) -> AwsAccount {
+    AwsAccount::of_process().region("eu-west-1").endpoint(url).keys(id, secret)
+}
+
 fn at(ip: &str) -> String {
     format!("{ip}:7000")
 }
@@ -66,9 +70,10 @@ fn instances_with_a_tag_are_found_and_those_that_end_are_not() {
     let Some(mut moto) = Moto::start() else { return };
     let (url, user) = (moto.url.clone(), moto.ask("user ec2:DescribeInstances"));
     let (id, secret) = user.split_once(' ').expect("keys");
-    let source =
-        || Ec2::tagged("skep:cluster", "orders", 7000).region("eu-west-1").endpoint(&url).every(OFTEN);
-    let looking = Looking::begin(source().keys(id, secret));
+    let source = |id: &str, secret: &str| {
+        Ec2::tagged("skep:cluster", "orders", 7000).account(account(&url, id, secret)).every(OFTEN)
+    };
+    let looking = Looking::begin(source(id, secret));
     looking.until_peers(&[]);
     let (one, two) = (moto.ask("instance orders"), moto.ask("instance orders"));
     let _other = moto.ask("instance others");
@@ -79,13 +84,13 @@ fn instances_with_a_tag_are_found_and_those_that_end_are_not() {
     let nobody = moto.ask("user ecs:ListTasks");
     let (nobodys_id, nobodys_secret) = nobody.split_once(' ').expect("keys");
     moto.ask("guard");
-    let trusted = Looking::begin(source().keys(id, secret));
+    let trusted = Looking::begin(source(id, secret));
     trusted.until_peers(&[&at(&one)]); // so that its signature is a good one
-    let forged = Looking::begin(source().keys(id, "another secret"));
+    let forged = Looking::begin(source(id, "another secret"));
     forged.until_failed(SourceFault::Auth, "HTTP 401");
-    let unknown = Looking::begin(source().keys("AKIAUNKNOWN", secret));
+    let unknown = Looking::begin(source("AKIAUNKNOWN", secret));
     unknown.until_failed(SourceFault::Auth, "HTTP 401");
-    let unlicensed = Looking::begin(source().keys(nobodys_id, nobodys_secret));
+    let unlicensed = Looking::begin(source(nobodys_id, nobodys_secret));
     unlicensed.until_failed(SourceFault::Auth, "not authorized to perform");
     drop(moto);
     trusted.until_failed(SourceFault::Transient, &url);
@@ -96,26 +101,26 @@ fn tasks_of_a_family_are_found_and_those_that_end_are_not() {
     let Some(mut moto) = Moto::start() else { return };
     let (url, user) = (moto.url.clone(), moto.ask("user ecs:ListTasks,ecs:DescribeTasks"));
     let (id, secret) = user.split_once(' ').expect("keys");
-    let source = |cluster: &str, family: &str| {
-        let ecs = Ecs::family(family, 7000).cluster(cluster).region("eu-west-1");
-        ecs.endpoint(&url).every(OFTEN).keys(id, secret)
+    let source = |cluster: &str, family: &str, secret: &str| {
+        Ecs::family(family, 7000).cluster(cluster).account(account(&url, id, secret)).every(OFTEN)
     };
     moto.ask("cluster shop");
-    let looking = Looking::begin(source("shop", "shop"));
+    let looking = Looking::begin(source("shop", "shop", secret));
     looking.until_peers(&[]);
     let (one, two) = (moto.ask("task shop"), moto.ask("task shop"));
     looking.until_peers(&[&at(&one), &at(&two)]);
     moto.ask(&format!("stop {two}"));
     looking.until_peers(&[&at(&one)]);
-    Looking::begin(source("nowhere", "shop")).until_failed(SourceFault::Config, "ClusterNotFoundException");
+    Looking::begin(source("nowhere", "shop", secret))
+        .until_failed(SourceFault::Config, "ClusterNotFoundException");
     moto.ask("guard");
-    Looking::begin(source("shop", "shop")).until_peers(&[&at(&one)]);
-    let forged = source("shop", "shop").keys(id, "another secret");
+    Looking::begin(source("shop", "shop", secret)).until_peers(&[&at(&one)]);
+    let forged = source("shop", "shop", "another secret");
     Looking::begin(forged).until_failed(SourceFault::Auth, "SignatureDoesNotMatch");
 }
 
 #[test]
 fn an_endpoint_without_tls_that_is_none_is_a_mistake() {
-    let source = Ec2::tagged("a", "b", 1).region("eu-west-1").endpoint("ftp://nowhere").keys("id", "secret");
+    let source = Ec2::tagged("a", "b", 1).account(account("ftp://nowhere", "id", "secret"));
     Looking::begin(source).until_failed(SourceFault::Config, "'ftp://nowhere' is no URL of HTTP");
 }

@@ -162,15 +162,21 @@ impl Settings {
             }
             #[cfg(feature = "ec2")]
             Self::Ec2 { tag, value, port, region } => {
-                let source = skep_discovery::Ec2::tagged(tag, value, port);
-                node.topology(name, region.into_iter().fold(source, skep_discovery::Ec2::region))
+                let source = skep_discovery::Ec2::tagged(tag, value, port).account(account(region));
+                node.topology(name, source)
             }
             #[cfg(feature = "ecs")]
             Self::Ecs { service, port, cluster, region } => {
                 let source = skep_discovery::Ecs::service(service, port);
                 let source = cluster.into_iter().fold(source, skep_discovery::Ecs::cluster);
-                node.topology(name, region.into_iter().fold(source, skep_discovery::Ecs::region))
+                node.topology(name, source.account(account(region)))
             }
         }
     }
+}
+
+#[cfg(any(feature = "ec2", feature = "ecs"))]
+fn account(region: Option<String>) -> skep_discovery::AwsAccount {
+    let account = skep_discovery::AwsAccount::of_process();
+    region.into_iter().fold(account, skep_discovery::AwsAccount::region)
 }
