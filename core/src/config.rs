@@ -1,10 +1,11 @@
 //! All that a machine is told once: who it is, what it offers, how patient it is, where its bounds lie.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::error::ConfigError;
-use crate::id::{Address, ClusterName, Kind, Life, NodeName, Role};
+use crate::id::{Address, ClusterName, Kind, Life, NodeName, Role, Source};
 pub use crate::membership::Peers;
 use crate::membership::Record;
 use crate::placement::StrategyId;
@@ -61,6 +62,12 @@ pub struct Config {
     pub believe_empty_after: Duration,
     /// A discovery source that begins afresh has this long to name again what it named before.
     pub resync_within: Duration,
+    /// Discovery sources that know of every member: an address that such an authority named once, that no source has
+    /// named for this long, and at which a member that is down listened, is dialled no more, instead of until that
+    /// member is forgotten. Time counts only while no source is degraded; if more than a third of the members, and more
+    /// than one, would be let go of within the longest of these times, nobody is, and their time begins anew. No link is closed because of it, and
+    /// no member that lives is let go of: a node that its peers cut off would run all names by itself. None by default.
+    pub authorities: BTreeMap<Source, Duration>,
     /// Pauses between attempts to start a taken-over worker whose start fails.
     pub restart_elsewhere: Backoff,
     /// How long a worker has to stop by itself before it is stopped by force.
@@ -172,6 +179,7 @@ impl Config {
             redial: Backoff { min: Duration::from_millis(2), max: Duration::from_secs(5) },
             believe_empty_after: Duration::from_secs(30),
             resync_within: Duration::from_secs(30),
+            authorities: BTreeMap::new(),
             restart_elsewhere: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(30) },
             stop_grace: Duration::from_secs(3), // who unregisters a deaf worker with the default timeout hears of it
             start_timeout: Duration::from_secs(60),
@@ -216,6 +224,9 @@ impl Config {
             if duration.is_zero() {
                 return Err(ConfigError::ZeroDuration(field));
             }
+        }
+        if self.authorities.values().any(Duration::is_zero) {
+            return Err(ConfigError::ZeroDuration("authorities"));
         }
         for (field, bound) in [
             ("observers", self.detection.observers),

@@ -106,6 +106,12 @@ mutants! {
     EmptyBelieved,
     /// A link is closed when no discovery source names its address any more.
     WithdrawalCloses,
+    /// The address of a member that is up is let go of, too, when an authority stops to name it.
+    LiveLetGo,
+    /// Addresses are let go of while a source is degraded.
+    LetGoInDoubt,
+    /// Addresses are let go of however many they are.
+    ManyLetGo,
     /// Addresses are dialled one after the other.
     DialsOneByOne,
     /// A node that leaves dials strangers.

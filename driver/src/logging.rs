@@ -95,6 +95,12 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
         Event::Withdrawn { address, source } => {
             debug!(target: "skep", %address, %source, "[discovery:{source}] withdrew {address}");
         }
+        Event::LetGo { address, life } => {
+            info!(target: "skep", %address, %life, "no more dials of {address}: its node is down and named no more");
+        }
+        Event::LettingGoHeld { wanted, members } => {
+            warn!(target: "skep", node = %me, wanted, members, "{wanted} of {members} members are down and named no more: too many at once, all are dialled on");
+        }
         Event::DialFailed { address, failure, failures, again_in } => {
             debug!(target: "skep", %address, %failure, failures, ?again_in, "dial of {address} failed");
         }

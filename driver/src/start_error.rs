@@ -25,6 +25,8 @@ pub enum StartError {
     DuplicateKind(Kind),
     /// Two topologies of one name.
     DuplicateTopology(Source),
+    /// An authority that is no topology.
+    UnknownTopology(Source),
     /// Two messages of different names have the same identity on the wire: rename one.
     MessageClash {
         /// One name.
@@ -58,6 +60,9 @@ impl fmt::Display for StartError {
             Self::BadText { what, text, fault } => write!(f, "the {what} {text:?} {fault}"),
             Self::DuplicateKind(kind) => write!(f, "there are two kinds of the name {kind}"),
             Self::DuplicateTopology(name) => write!(f, "there are two topologies of the name {name}"),
+            Self::UnknownTopology(name) => {
+                write!(f, "there is no topology of the name {name} to be an authority")
+            }
             Self::MessageClash { one, other } => {
                 write!(f, "the messages {one} and {other} clash on the wire: rename one")
             }

@@ -7,6 +7,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use futures::future::join3;
+use skep::core::error::ConfigError;
 use skep::core::event::{Event, Observation, SourceFault};
 use skep::core::id::Source;
 use skep::discovery::{Announced, Discovery, ObservationSink};
@@ -46,7 +47,12 @@ fn two_topologies_of_one_sort_have_two_names() {
         assert_eq!(twice, Err(StartError::DuplicateTopology(Source::new("says").expect("a good name"))));
         let nameless = x().topology("", says([])).start().await;
         assert!(matches!(nameless, Err(StartError::BadText { what: "topology", .. })));
-        let node = x().topology("other", says([])).start().await;
+        let nowhere = x().authority("nowhere", MILLI).start().await.map(|_| ());
+        let expected = StartError::UnknownTopology(Source::new("nowhere").expect("a good name"));
+        assert_eq!(nowhere, Err(expected));
+        let hasty = x().topology("one", says([])).authority("one", Duration::ZERO).start().await.map(|_| ());
+        assert_eq!(hasty, Err(StartError::Config(ConfigError::ZeroDuration("authorities"))));
+        let node = x().topology("other", says([])).authority("other", MILLI).start().await;
         assert!(node.is_ok(), "{node:?}");
     });
 }

@@ -7,6 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::pruning::Pruning;
 use super::sources::Sources;
 use super::target::{Naming, Target};
 use crate::config::{Backoff, Config};
@@ -27,6 +28,7 @@ const SOON_AGAIN: Duration = Duration::from_millis(1);
 pub(crate) struct Book {
     targets: BTreeMap<Address, Target>,
     sources: Sources,
+    pruning: Pruning,
     backoff: Backoff,
     believe_empty_after: Duration,
     resync_within: Duration,
@@ -40,10 +42,18 @@ pub(crate) struct Book {
 impl Book {
     pub(crate) fn new(config: &Config) -> Self {
         let broken = |mutant: &&Mutant| config.broken(**mutant);
-        let mutant = [Mutant::FailureForgets, Mutant::EmptyBelieved].iter().find(broken).copied();
+        let rules = [
+            Mutant::FailureForgets,
+            Mutant::EmptyBelieved,
+            Mutant::LiveLetGo,
+            Mutant::LetGoInDoubt,
+            Mutant::ManyLetGo,
+        ];
+        let mutant = rules.iter().find(broken).copied();
         Self {
             targets: BTreeMap::new(),
             sources: Sources::default(),
+            pruning: Pruning::new(config.authorities.clone(), mutant),
             backoff: config.redial,
             believe_empty_after: config.believe_empty_after,
             resync_within: config.resync_within,
@@ -56,10 +66,18 @@ impl Book {
 
     /// Takes what a source said.
     pub(crate) fn observe(&mut self, source: &Source, observation: Observation, now: Instant) {
+        let was_degraded = self.sources.degraded() > 0;
+        self.take(source, observation, now);
+        if was_degraded || self.sources.degraded() > 0 {
+            self.pruning.doubt(now);
+        }
+    }
+
+    fn take(&mut self, source: &Source, observation: Observation, now: Instant) {
         if let Observation::Failed(failure) = observation {
             self.news.extend(self.sources.on_failure(source, failure));
             if self.mutant == Some(Mutant::FailureForgets) {
-                self.withdraw(source, |_| true);
+                self.withdraw(source, now, |_| true);
             }
             return; // what it said before stands
         }
@@ -77,12 +95,12 @@ impl Book {
             Observation::Snapshot { peers, complete, ttl } => {
                 let named: BTreeSet<Address> = peers.into_iter().collect();
                 if complete {
-                    self.withdraw(source, |address| !named.contains(address));
+                    self.withdraw(source, now, |address| !named.contains(address));
                 }
                 named.into_iter().for_each(|address| self.name(source, address, ttl, now));
             }
             Observation::Upsert(address) => self.name(source, address, None, now),
-            Observation::Gone(gone) => self.withdraw(source, |address| *address == gone),
+            Observation::Gone(gone) => self.withdraw(source, now, |address| *address == gone),
             Observation::Seen { peer, ttl } => self.name(source, peer, Some(ttl), now),
             Observation::Resync => {
                 let until = now + self.resync_within;
@@ -90,7 +108,7 @@ impl Book {
             }
             Observation::Failed(_) => {} // dealt with above
         }
-        self.news.extend(self.sources.on_answer(source));
+        self.news.extend(self.sources.on_answer(source, now));
     }
 
     /// Who named somebody does not name nobody all at once, as a rule: a moment later it may know better.
@@ -107,8 +125,11 @@ impl Book {
     }
 
     fn name(&mut self, source: &Source, address: Address, ttl: Option<Duration>, now: Instant) {
+        let grace = self.pruning.grace(source);
         let Some(target) = self.target(address.clone(), now) else { return };
         let is_new = target.named.is_empty();
+        target.unnamed_since = None;
+        grace.into_iter().for_each(|grace| target.vouch(source, grace));
         target.named.insert(source.clone(), Naming::new(ttl, now));
         if is_new {
             self.news.push(Event::Discovered { address, source: source.clone() });
@@ -116,9 +137,10 @@ impl Book {
     }
 
     /// The source does not name these any more.
-    fn withdraw(&mut self, source: &Source, is_gone: impl Fn(&Address) -> bool) {
+    fn withdraw(&mut self, source: &Source, now: Instant, is_gone: impl Fn(&Address) -> bool) {
         for (address, target) in &mut self.targets {
             if is_gone(address) && target.named.remove(source).is_some() && target.named.is_empty() {
+                target.unnamed_since = Some(now);
                 self.news.push(Event::Withdrawn { address: address.clone(), source: source.clone() });
             }
         }
@@ -138,6 +160,7 @@ impl Book {
                 !is_over
             });
             if let Some(source) = last.filter(|_| target.named.is_empty()) {
+                target.unnamed_since = Some(now);
                 self.news.push(Event::Withdrawn { address: address.clone(), source });
             }
         }
@@ -148,6 +171,17 @@ impl Book {
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         let namings = self.targets.values().flat_map(|target| &target.named);
         namings.filter(|(source, _)| !self.sources.is_failing(source)).filter_map(|(_, it)| it.until).min()
+    }
+
+    /// Lets go of the addresses of members that are down, where an authority stopped to name them.
+    pub(crate) fn prune(&mut self, now: Instant, is_down: impl Fn(Life) -> bool) {
+        self.news.extend(self.pruning.prune(&mut self.targets, &self.sources, now, is_down));
+        self.drop_unnamed();
+    }
+
+    /// When [`Book::prune`] may have something to do.
+    pub(crate) fn next_prune(&self, is_down: impl Fn(Life) -> bool) -> Option<Instant> {
+        self.pruning.next(&self.targets, &self.sources, is_down)
     }
 
     /// What is to be told since this was last asked.

@@ -30,6 +30,10 @@ impl Machine {
             return;
         }
         self.book.expire(self.now);
+        let (me, members) = (self.me, &self.table);
+        let is_down = |life: Life| life != me && !members.is_live(life);
+        self.book.prune(self.now, is_down);
+        let next_prune = self.book.next_prune(is_down);
         self.tell_news();
         let mine = self.config.address.clone();
         let (links, table, peers) = (&self.links, &self.table, &self.config.peers);
@@ -43,7 +47,7 @@ impl Machine {
         };
         let due = self.book.take_due(self.now, skip);
         let waits = self.book.next_due(skip).filter(|&next| next > self.now);
-        if let Some(next) = [waits, self.book.next_expiry()].into_iter().flatten().min() {
+        if let Some(next) = [waits, self.book.next_expiry(), next_prune].into_iter().flatten().min() {
             if let Some(set) = self.dial_timer.replace(next) {
                 self.timers.cancel(set, Timer::Dial);
             }

@@ -4,16 +4,19 @@ use alloc::collections::BTreeMap;
 
 use crate::event::{Event, SourceFailure, SourceFault};
 use crate::id::Source;
+use crate::time::Instant;
 
 /// All sources that ever spoke. The user made them, so there are few.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     faults: BTreeMap<Source, Option<SourceFault>>,
+    answered: BTreeMap<Source, Instant>,
 }
 
 impl Sources {
     /// It answered. The news, if it did not before.
-    pub(super) fn on_answer(&mut self, source: &Source) -> Option<Event> {
+    pub(super) fn on_answer(&mut self, source: &Source, now: Instant) -> Option<Event> {
+        self.answered.insert(source.clone(), now);
         let fault = self.faults.insert(source.clone(), None);
         fault.flatten().map(|_| Event::SourceHealthy { source: source.clone() })
     }
@@ -31,6 +34,11 @@ impl Sources {
             Some(SourceFault::Transient | SourceFault::Auth | SourceFault::Config) => true,
             Some(SourceFault::Empty) | None => false,
         }
+    }
+
+    /// When it last answered.
+    pub(super) fn answered(&self, source: &Source) -> Option<Instant> {
+        self.answered.get(source).copied()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -22,6 +22,18 @@ pub(super) struct Target {
     pub(super) due: Instant,
     /// Why it is no peer of ours, as it was last told.
     pub(super) refused: Option<Refusal>,
+    /// Since when nobody names it who named it before.
+    pub(super) unnamed_since: Option<Instant>,
+    /// The authority that named it; of several the one that is to be silent for longest.
+    pub(super) vouched: Option<Vouched>,
+}
+
+/// The word of an authority for an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Vouched {
+    pub(super) source: Source,
+    /// For how long it must not have named it since.
+    pub(super) grace: Duration,
 }
 
 /// For how long one source's word counts.
@@ -43,6 +55,15 @@ impl Target {
             dialling: false,
             due,
             refused: None,
+            unnamed_since: None,
+            vouched: None,
+        }
+    }
+
+    /// An authority names it, which must not have done so for this long before it is let go of.
+    pub(super) fn vouch(&mut self, source: &Source, grace: Duration) {
+        if self.vouched.as_ref().is_none_or(|other| other.grace < grace) {
+            self.vouched = Some(Vouched { source: source.clone(), grace });
         }
     }
 

@@ -234,3 +234,120 @@ fn dials_in_flight_are_bounded_and_who_failed_least_goes_first() {
     let third = book.take_due(Instant::ZERO + SECOND * 60, none);
     assert_eq!(third.iter().position(|it| *it == address("z")), Some(44), "before all that failed");
 }
+
+/// A book in which `table` is an authority whose silence of ten seconds counts.
+fn book_under(authority: &str) -> Book {
+    let (cluster, node) = (ClusterName::new("c").expect("good"), NodeName::new("n").expect("good"));
+    let mut config = Config::new(cluster, node, Life(1), address("me"));
+    config.authorities.insert(source(authority), SECOND * 10);
+    Book::new(&config)
+}
+
+/// Members at these addresses, with lives from 2 on.
+fn settle(book: &mut Book, texts: &[&str]) {
+    for (life, text) in (2..).map(Life).zip(texts) {
+        book.belongs_to(&address(text), life, Instant::ZERO);
+    }
+}
+
+fn at(seconds: u32) -> Instant {
+    Instant::ZERO + SECOND * seconds
+}
+
+fn let_go(text: &str, life: u64) -> Event {
+    Event::LetGo { address: address(text), life: Life(life) }
+}
+
+/// What it lets go of now, if all members are down.
+fn pruned(book: &mut Book, now: Instant) -> Vec<Event> {
+    book.expire(now);
+    book.prune(now, |_| true);
+    let is_of_pruning = |event: &Event| matches!(event, Event::LetGo { .. } | Event::LettingGoHeld { .. });
+    book.take_news().into_iter().filter(is_of_pruning).collect()
+}
+
+#[test]
+fn without_an_authority_nobody_is_let_go_of() {
+    let (mut book, one) = (book(10), source("table"));
+    book.observe(&one, all(&["a", "b", "c"]), at(0));
+    settle(&mut book, &["a", "b", "c"]);
+    book.observe(&one, all(&["a", "b"]), at(1));
+    assert_eq!((pruned(&mut book, at(1000)), book.next_prune(|_| true)), (vec![], None));
+}
+
+#[test]
+fn an_address_is_let_go_of_when_nobody_named_it_for_the_time_of_its_authority() {
+    let (mut book, table, other) = (book_under("table"), source("table"), source("other"));
+    book.observe(&table, all(&["a", "b", "c"]), at(0));
+    book.observe(&other, all(&["c", "d"]), at(0));
+    settle(&mut book, &["a", "b", "c", "d"]);
+    book.observe(&table, all(&["a", "b"]), at(1));
+    assert_eq!(pruned(&mut book, at(100)), [], "another source names c");
+    book.observe(&other, all(&["me"]), at(100));
+    assert_eq!(book.next_prune(|_| true), None, "the authority has not spoken since");
+    assert_eq!(pruned(&mut book, at(104)), []);
+    book.observe(&table, all(&["a", "b"]), at(105));
+    assert_eq!(book.next_prune(|_| true), Some(at(110)), "d was never named by an authority");
+    assert_eq!(book.next_prune(|_| false), None, "who is up is not let go of");
+    assert_eq!(pruned(&mut book, at(109)), []);
+    book.prune(at(110), |_| false);
+    assert_eq!(book.take_news(), []);
+    assert_eq!(pruned(&mut book, at(110)), [let_go("c", 4)]);
+    assert_eq!(known(&mut book, at(110)), ["a", "b", "d", "me"].map(address));
+    book.observe(&table, all(&["a", "b", "c"]), at(111));
+    assert_eq!(known(&mut book, at(111)), ["a", "b", "d", "me", "c"].map(address), "it is dialled again");
+}
+
+#[test]
+fn what_ends_by_silence_is_gone_once_its_authority_has_spoken() {
+    let (mut book, table) = (book_under("table"), source("table"));
+    book.observe(&table, some(&["a", "b"], SECOND), at(0));
+    settle(&mut book, &["a", "b"]);
+    book.observe(&table, Observation::Seen { peer: address("a"), ttl: SECOND * 1000 }, at(0));
+    assert_eq!(pruned(&mut book, at(100)), [], "it may have been silent about all");
+    book.observe(&table, Observation::Seen { peer: address("a"), ttl: SECOND * 1000 }, at(101));
+    assert_eq!(pruned(&mut book, at(111)), [let_go("b", 3)]);
+}
+
+#[test]
+fn a_source_that_fails_or_is_suddenly_empty_lets_nobody_go() {
+    for trouble in [Observation::transient("no answer"), all(&[])] {
+        let (mut book, table, other) = (book_under("table"), source("table"), source("other"));
+        book.observe(&other, all(&["x"]), at(0));
+        book.observe(&table, all(&["a", "b"]), at(0));
+        settle(&mut book, &["a", "b"]);
+        book.observe(&table, all(&["a"]), at(1));
+        book.observe(&other, trouble.clone(), at(5));
+        assert_eq!(pruned(&mut book, at(20)), [], "{trouble:?}");
+        assert_eq!(book.next_prune(|_| true), None);
+        book.observe(&other, all(&["x"]), at(20));
+        assert_eq!(pruned(&mut book, at(29)), [], "{trouble:?}: the time begins again");
+        assert_eq!(book.next_prune(|_| true), Some(at(30)));
+        assert_eq!(pruned(&mut book, at(30)), [let_go("b", 3)], "{trouble:?}");
+    }
+}
+
+#[test]
+fn no_more_than_a_third_is_let_go_of_at_once() {
+    let (mut book, table) = (book_under("table"), source("table"));
+    book.observe(&table, all(&["a", "b", "c", "d", "e"]), at(0));
+    settle(&mut book, &["a", "b", "c", "d", "e"]);
+    book.observe(&table, all(&["a", "b"]), at(1));
+    let held = Event::LettingGoHeld { wanted: 3, members: 6 };
+    assert_eq!(pruned(&mut book, at(11)), [held]);
+    assert_eq!(pruned(&mut book, at(12)), [], "it is told once");
+    book.observe(&table, all(&["a", "b", "c"]), at(13));
+    assert_eq!(pruned(&mut book, at(20)), [], "their time began anew");
+    assert_eq!(pruned(&mut book, at(21)), [let_go("d", 5), let_go("e", 6)]);
+    book.observe(&table, all(&["a", "b"]), at(22));
+    book.observe(&table, all(&["a"]), at(30));
+    assert_eq!(
+        pruned(&mut book, at(32)),
+        [let_go("c", 4)],
+        "the others were let go of before: four are left"
+    );
+    let held = Event::LettingGoHeld { wanted: 2, members: 4 };
+    assert_eq!(pruned(&mut book, at(40)), [held], "c was let go of a moment ago");
+    assert_eq!(book.next_prune(|_| true), Some(at(50)));
+    assert_eq!(pruned(&mut book, at(50)), [let_go("b", 3)]);
+}

@@ -196,6 +196,21 @@ pub enum Event {
         /// Who named it last.
         source: Source,
     },
+    /// The address of a member that is down is dialled no more: an authority stopped to name it. See
+    /// [`authorities`](crate::config::Config::authorities).
+    LetGo {
+        /// Where.
+        address: Address,
+        /// Who was there.
+        life: Life,
+    },
+    /// So many addresses would be let go of at once that none is: authorities may be wrong. Told once until that changes.
+    LettingGoHeld {
+        /// How many, with those that were let go of a moment ago.
+        wanted: usize,
+        /// Of so many.
+        members: usize,
+    },
     /// A dial brought no link; not told of addresses that are no peers of ours, for which see `LinkRefused`.
     DialFailed {
         /// Where.

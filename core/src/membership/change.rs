@@ -114,6 +114,7 @@ impl Machine {
         if matches!(record.announced, Announced::Left) || record.health == Health::Replaced {
             self.book.release(life);
         }
+        self.dial_again = true; // its address may be let go of
         if life == self.me {
             return; // we left; a rumour of our death would have been refuted
         }

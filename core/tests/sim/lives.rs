@@ -59,6 +59,8 @@ impl World {
             observations: 0,
             known_up: BTreeSet::new(),
             degraded: 0,
+            let_go: Vec::new(),
+            held_on: 0,
         });
         self.sites[site.0].process = Some(process);
         let text = format!("boots at {} with life {}", config.address, config.life);

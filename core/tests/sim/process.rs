@@ -72,6 +72,10 @@ pub struct Process {
     pub known_up: BTreeSet<Life>,
     /// How often it called a source degraded.
     pub degraded: u64,
+    /// Addresses that it let go of, in order.
+    pub let_go: Vec<Address>,
+    /// How often it would have let go of too many at once.
+    pub held_on: u64,
 }
 
 /// What state a process is in.
@@ -320,6 +324,8 @@ impl World {
                 self[process].known_up.insert(*life);
             }
             Event::SourceDegraded { .. } => self[process].degraded += 1,
+            Event::LetGo { address, .. } => self[process].let_go.push(address.clone()),
+            Event::LettingGoHeld { .. } => self[process].held_on += 1,
             Event::QuorumLost { .. } => {
                 let now = self.now;
                 self[process].quorum_lost = Some(now);

@@ -202,11 +202,20 @@ fn draw(seed: u64) -> (Settings, Plan, Ties) {
         exclusive,
         spaced,
         one_moment: false,
+        authority_after: authority(seed),
     };
     ask_for_quorum(mood, &mut settings, &mut plan);
     plan.send_every = sends(mood, seed);
     let ties = Ties::draw(seed, &mut plan);
     (settings, plan, ties)
+}
+
+/// In every fourth run the source of addresses is an authority, which it does not deserve. Drawn apart, so that the other
+/// runs stay what they are.
+fn authority(seed: u64) -> Option<Duration> {
+    let mut random = Random::new(seed ^ 0xa7704);
+    let after = random.between(Duration::from_millis(100), Duration::from_secs(5));
+    random.percent(25).then_some(after)
 }
 
 /// In every third run in which it is promised that messages arrive, users send some. Drawn apart, so that the other

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skep_core::config::Peers;
 use skep_core::event::{Input, MoveReason, Request};
-use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, Name, NodeName, Role};
+use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, Name, NodeName, Role, Source};
 use skep_core::mutant::Mutant;
 use skep_core::placement::{Place, StrategyId};
 use skep_core::{Config, Instant};
@@ -136,6 +136,8 @@ pub struct Settings {
     pub spaced: bool,
     /// All sites draw the same life at their first boot.
     pub one_moment: bool,
+    /// The source `static` is an authority, for addresses that it has not named for so long.
+    pub authority_after: Option<Duration>,
 }
 
 impl Settings {
@@ -154,6 +156,7 @@ impl Settings {
             exclusive: false,
             spaced: false,
             one_moment: false,
+            authority_after: None,
         }
     }
 }
@@ -407,6 +410,9 @@ impl World {
         config.stop_grace = STOP_GRACE;
         config.start_timeout = Duration::from_secs(10);
         config.forget_after = self.settings.forget_after;
+        let authority = || Source::new("static").expect("a good name");
+        config.authorities =
+            self.settings.authority_after.into_iter().map(|after| (authority(), after)).collect();
         config.handoff_timeout = Duration::from_secs(3);
         config.max_moves = 4;
         config.mutant = self.settings.mutant;

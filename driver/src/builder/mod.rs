@@ -255,6 +255,29 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         self
     }
 
+    /// Declares a topology an authority: it knows of every member. An address that it named once, that no source has
+    /// named for `silent_for` (more than zero) while all sources answered, and whose node is down, is dialled no more.
+    /// Otherwise that goes on until the node is forgotten after an hour, though its address may be somebody else's by
+    /// then. If more than a third of the members would be let go of at once, nobody is, and an event says so.
+    ///
+    /// That is all: no link is ever closed and no live member let go of because of what a source says. Peers that cut
+    /// off a node which lives would make it a cluster of its own, which runs all names a second time. To remove a node,
+    /// drain it or end its process. One that was let go of is dialled again when it is named again, and may dial.
+    #[must_use]
+    pub fn authority(mut self, topology: impl AsRef<str>, silent_for: Duration) -> Self {
+        match Source::new(topology.as_ref()) {
+            Ok(name) => {
+                self.settings.push(Box::new(move |config| {
+                    config.authorities.insert(name, silent_for);
+                }));
+            }
+            Err(fault) => {
+                self.note(StartError::BadText { what: "topology", text: topology.as_ref().into(), fault });
+            }
+        }
+        self
+    }
+
     /// An address at which a peer may be.
     #[must_use]
     pub fn join(mut self, address: impl AsRef<str>) -> Self {

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::{Either, select};
 use skep_core::config::KindConfig;
 use skep_core::error::{BadText, RegisterError};
-use skep_core::id::{ClusterName, Kind, Life, NodeName};
+use skep_core::id::{ClusterName, Kind, Life, NodeName, Source};
 use skep_core::wire::Hello;
 use skep_core::{Config, Machine};
 use tracing::warn;
@@ -24,7 +24,7 @@ use crate::link::{Hub, LinkBounds};
 use crate::mail::Entrance;
 use crate::node::{Node, Shared};
 use crate::runtime::{Platform, Runtime};
-use crate::sources::{self, Joined};
+use crate::sources::{self, Joined, Topology};
 use crate::start_error::StartError;
 use crate::status::Ending;
 use crate::transport::{Listener, Transport};
@@ -63,6 +63,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         config.roles = self.roles;
         config.kinds = kinds(&self.codes);
         self.settings.into_iter().for_each(|set| set(&mut config));
+        check_authorities(&config, &self.topologies)?;
         let machine = Machine::new(config.clone(), platform.now()).map_err(StartError::Config)?;
 
         let shared = {
@@ -133,6 +134,14 @@ fn kinds(codes: &HashMap<Kind, Arc<dyn Code>>) -> Vec<KindConfig> {
         codes.iter().map(|(kind, code)| KindConfig { kind: kind.clone(), restart: code.restart() }).collect();
     kinds.sort_unstable_by(|one, other| one.kind.cmp(&other.kind)); // the same on each start
     kinds
+}
+
+fn check_authorities<R: Runtime>(config: &Config, topologies: &[Topology<R>]) -> Result<(), StartError> {
+    let is_there = |name: &Source| topologies.iter().any(|topology| topology.name == *name);
+    match config.authorities.keys().find(|name| !is_there(name)) {
+        Some(nowhere) => Err(StartError::UnknownTopology(nowhere.clone())),
+        None => Ok(()),
+    }
 }
 
 fn check_messages(codes: &HashMap<Kind, Arc<dyn Code>>) -> Result<(), StartError> {

@@ -83,6 +83,9 @@ fn builder<R: TcpSockets>(options: &Options, transport: TcpConfig, runtime: R) -
     for peer in &options.join {
         builder = builder.join(peer.as_str());
     }
+    for authority in &options.authorities {
+        builder = builder.authority(&authority.topology, authority.silent_for);
+    }
     options.topologies.discover(builder)
 }
 

@@ -216,6 +216,7 @@ mod tests {
             ("name = 'a'\njoin = ['nowhere']\n", 2, "nowhere"),
             ("name = 'a'\nstrategy = 'most'\n", 2, "most"),
             ("name = 'a'\ndetect = 0\n", 2, "0 ms"),
+            ("name = 'a'\nauthority = ['x:soon']\n", 2, "TOPOLOGY:MS"),
             ("name = a\n", 1, ""),
             ("config = 'other.toml'\n", 1, "config"),
             ("name = 'a'\n[topology.x.static]\npeers = ['nowhere']\n", 3, "nowhere"),

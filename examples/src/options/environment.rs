@@ -115,13 +115,15 @@ mod tests {
     #[test]
     fn every_option_has_its_variable() {
         let arguments = "--name a --listen 0.0.0.0:7000 --lan --join 10.0.0.1:7000 --join b.example:7000 \
-            --cluster orders --runtime smol --strategy quorum:3 --weight 3 --role gpu --role ssd --allow a? \
+            --authority rack:60000 --cluster orders --runtime smol --strategy quorum:3 --weight 3 --role gpu --role ssd --allow a? \
             --deny *-old --tls-cert c --tls-key k --tls-ca ca --detect 500 --output json --log-format json";
         let pairs = [
             ("SKEP_NAME", "a"),
             ("SKEP_LISTEN", "0.0.0.0:7000"),
             ("SKEP_LAN", "true"),
             ("SKEP_JOIN", "10.0.0.1:7000, b.example:7000"),
+            ("SKEP_TOPOLOGY__RACK__FILE__PATH", "peers"),
+            ("SKEP_AUTHORITY", "rack:60000"),
             ("SKEP_CLUSTER", "orders"),
             ("SKEP_RUNTIME", "smol"),
             ("SKEP_STRATEGY", "quorum:3"),
@@ -136,7 +138,9 @@ mod tests {
             ("SKEP_OUTPUT", "json"),
             ("SKEP_LOG_FORMAT", "json"),
         ];
-        assert_eq!(read("", &pairs), read(arguments, &[]));
+        let source = [("SKEP_TOPOLOGY__RACK__FILE__PATH", "peers")]; // which the command line cannot say
+        assert_eq!(read("", &pairs), read(arguments, &source));
+        assert!(read("", &pairs).is_ok(), "{:?}", read("", &pairs));
         let told = pairs.map(|(name, _)| name["SKEP_".len()..].to_lowercase().replace('_', "-"));
         for argument in Given::command().get_arguments() {
             let option = argument.get_long().expect("all have a long name");
@@ -219,6 +223,7 @@ mod tests {
             ("SKEP_JOIN", "a:1,nowhere", "'nowhere' is no address"),
             ("SKEP_RUNTIME", "glommio", "glommio"),
             ("SKEP_DETECT", "0", "0 ms"),
+            ("SKEP_AUTHORITY", "table", "TOPOLOGY:MS"),
             ("SKEP_CONFIG", "/no/such/file", "/no/such/file"),
             ("SKEP_TOPOLOGY__X__STATIC", "a:1", "SKEP_TOPOLOGY__NAME__SOURCE__KEY"),
             ("SKEP_TOPOLOGIES__X__STATIC__PEERS", "a:1", "SKEP_TOPOLOGY__NAME__SOURCE__KEY"),

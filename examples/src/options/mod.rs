@@ -20,7 +20,7 @@ use skep_core::id::{Address, ClusterName, NodeName, NodePattern, Role};
 use environment::Environment;
 pub use links::Links;
 pub use topologies::Topologies;
-pub use value::{Format, Runtime, Strategy};
+pub use value::{Authority, Format, Runtime, Strategy};
 use value::{cluster, milliseconds, node, peer, role, weight};
 
 /// All that a node is told at its start, with the defaults filled in.
@@ -34,6 +34,8 @@ pub struct Options {
     pub lan: bool,
     /// Where else it looks for peers.
     pub topologies: Topologies,
+    /// Which of these know of every member.
+    pub authorities: Vec<Authority>,
     /// Peers to dial, beside those in the run directory.
     pub join: Vec<Address>,
     /// The cluster it belongs to.
@@ -111,6 +113,10 @@ struct Given {
     /// Sources of peers by names; in the file and the environment only
     #[arg(skip)]
     topology: Topologies,
+    /// A topology that knows of every member, and for how long it must not have named the address of a node that is
+    /// down before that is dialled no more (repeatable)
+    #[arg(long, value_name = "TOPOLOGY:MS")]
+    authority: Vec<Authority>,
     /// The cluster to belong to [default: skep]
     #[arg(long, value_name = "NAME", value_parser = cluster)]
     cluster: Option<ClusterName>,
@@ -204,6 +210,7 @@ impl Given {
             lan: self.lan.or(other.lan),
             join: if self.join.is_empty() { other.join } else { self.join },
             topology: if self.topology.is_empty() { other.topology } else { self.topology },
+            authority: if self.authority.is_empty() { other.authority } else { self.authority },
             cluster: self.cluster.or(other.cluster),
             runtime: self.runtime.or(other.runtime),
             strategy: self.strategy.or(other.strategy),
@@ -227,11 +234,15 @@ impl Given {
     fn complete(self) -> Result<Options, OptionsError> {
         let Some(name) = self.name else { return mistake("--name NAME is required") };
         let lan = self.lan.unwrap_or(false);
+        if let Some(nowhere) = self.authority.iter().find(|it| !self.topology.has(&it.topology)) {
+            return mistake(format!("--authority {}: there is no topology of this name", nowhere.topology));
+        }
         Ok(Options {
             name,
             listen: self.listen.unwrap_or_else(|| if lan { lan::EVERYWHERE } else { "127.0.0.1:0" }.into()),
             lan,
             topologies: self.topology,
+            authorities: self.authority,
             join: self.join,
             cluster: self.cluster.unwrap_or_else(|| ClusterName::new("skep").expect("a good name")),
             links: Links::new(
@@ -286,6 +297,7 @@ mod tests {
             listen: "127.0.0.1:0".into(),
             lan: false,
             topologies: Topologies::default(),
+            authorities: vec![],
             join: vec![],
             cluster: ClusterName::new("skep").expect("a good name"),
             links: Links::Environment,
@@ -351,6 +363,9 @@ mod tests {
             ("--name a --secret-file f --insecure-plaintext", "exclude each other"),
             ("--name a --tls-cert c --tls-key k --tls-ca a --insecure-plaintext", "exclude each other"),
             ("--name a --lan=maybe", "maybe"),
+            ("--name a --authority table", "TOPOLOGY:MS"),
+            ("--name a --authority table:0", "TOPOLOGY:MS"),
+            ("--name a --authority table:1000", "no topology"),
             ("--name a --tls-cert f", "given together"),
             ("--name a --tls-key f", "given together"),
             ("--name a --tls-ca f --tls-cert f", "given together"),

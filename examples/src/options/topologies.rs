@@ -105,6 +105,10 @@ impl Topologies {
         self.0.is_empty()
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Gives all of them to a node.
     pub fn discover<R: Runtime, T: Transport<R>>(&self, mut node: NodeBuilder<R, T>) -> NodeBuilder<R, T> {
         for (name, settings) in &self.0 {

@@ -89,6 +89,41 @@ impl TryFrom<String> for Strategy {
     }
 }
 
+/// A topology that knows of every member.
+#[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
+#[serde(try_from = "String")]
+pub struct Authority {
+    /// What it is called.
+    pub topology: String,
+    /// For how long it must not have named an address before that is let go of.
+    pub silent_for: Duration,
+}
+
+const LONGEST_SILENCE: u64 = 86_400_000; // a day
+
+impl FromStr for Authority {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("'{text}' is no authority: TOPOLOGY:MS, with 1 to {LONGEST_SILENCE} ms");
+        let (topology, milliseconds) = text.rsplit_once(':').ok_or_else(bad)?;
+        match milliseconds.parse() {
+            Ok(milliseconds @ 1..=LONGEST_SILENCE) => {
+                Ok(Self { topology: topology.into(), silent_for: Duration::from_millis(milliseconds) })
+            }
+            Ok(_) | Err(_) => Err(bad()),
+        }
+    }
+}
+
+impl TryFrom<String> for Authority {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 pub(super) fn node(text: &str) -> Result<NodeName, BadValue> {
     NodeName::new(text).map_err(|bad| BadValue(format!("a node's name: it {bad}")))
 }

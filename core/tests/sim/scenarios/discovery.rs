@@ -158,3 +158,133 @@ pub fn a_node_that_drains_dials_nobody_new() {
     world.begin_to_leave_for_good(nodes[0]);
     world.rest();
 }
+
+/// So many nodes, at rest, of whom the scenario tells from now on, as an authority that is believed after a second.
+fn under_an_authority(seed: u64, count: usize) -> (World, Vec<ProcessId>) {
+    let mut world = World::new(Settings { authority_after: Some(millis(1000)), ..Settings::calm(seed) });
+    let sites: Vec<SiteId> = NAMES[..count].iter().map(|name| world.site(name, KINDS)).collect();
+    sites.into_iter().for_each(|site| world.boot(site));
+    world.rest();
+    world.is_told_by_scenario = true;
+    let nodes = world.all_running();
+    (world, nodes)
+}
+
+fn address_of(world: &World, node: ProcessId) -> Address {
+    world.sites[world[node].site.0].address.clone()
+}
+
+/// The authority names these to each of these.
+fn name_to(world: &mut World, told: &[ProcessId], named: &[ProcessId]) {
+    let named: Vec<Address> = named.iter().map(|&node| address_of(world, node)).collect();
+    told.iter().for_each(|&node| world.observe(node, "static", Observation::all(named.clone())));
+}
+
+#[test]
+pub fn who_is_down_is_dialled_no_more_once_an_authority_forgets_it_and_again_when_it_is_named() {
+    let (mut world, nodes) = under_an_authority(7, 3);
+    let [a, b, c] = nodes[..] else { panic!("there are three") };
+    let there = address_of(&world, c);
+    world.crash(c, Told::ByEnd);
+    world.wait_until(millis(2000), "it is counted down", |world| {
+        world.counts_down(a, c) && world.counts_down(b, c)
+    });
+    name_to(&mut world, &[a, b], &[a, b, c]);
+    world.wait(millis(3000));
+    let dials = world.network.dials.len();
+    world.wait(millis(3000));
+    assert!(world.network.dials.len() > dials, "what is named is dialled");
+    name_to(&mut world, &[a, b], &[a, b]);
+    world.wait_until(millis(1100), "both let go", |world| {
+        [a, b].iter().all(|&node| world[node].let_go == [there.clone()])
+    });
+    world.wait(millis(1000)); // for the dials in flight
+    let dials = world.network.dials.len();
+    world.wait(millis(5000));
+    assert_eq!(world.network.dials.len(), dials, "nobody is dialled");
+    let back = world.restart(c); // which knows of nobody
+    world.wait(millis(500));
+    assert_eq!(live(&world, back), 1);
+    name_to(&mut world, &[a], &[a, b, c]);
+    world.wait_until(millis(1000), "it is met", |world| live(world, back) == 3);
+    world.rest();
+}
+
+#[test]
+pub fn no_live_member_is_let_go_of_whatever_an_authority_says() {
+    for seed in 0..10 {
+        let (mut world, nodes) = under_an_authority(seed, 2);
+        let (links, nobody) = (world.network.links.len(), Observation::all(dead(1)));
+        nodes.iter().for_each(|&node| world.observe(node, "static", nobody.clone()));
+        world.wait(millis(5000));
+        assert_eq!(world.network.links.len(), links, "seed {seed}: no link is closed or made again");
+        let (one, other) = (world[nodes[0]].site, world[nodes[1]].site);
+        world.break_links(one, other, millis(20));
+        world.wait(millis(5000));
+        world.rest();
+        assert!(nodes.iter().all(|&node| !world.was_counted_down(node)), "seed {seed}");
+    }
+}
+
+#[test]
+pub fn nobody_is_let_go_of_while_a_source_is_degraded() {
+    let (mut world, nodes) = under_an_authority(8, 3);
+    let [a, b, c] = nodes[..] else { panic!("there are three") };
+    world.crash(c, Told::ByEnd);
+    world.wait_until(millis(2000), "it is counted down", |world| {
+        world.counts_down(a, c) && world.counts_down(b, c)
+    });
+    name_to(&mut world, &[a, b], &[a, b]);
+    for node in [a, b] {
+        world.observe(node, "other", Observation::transient("the server does not answer"));
+    }
+    world.wait(millis(5000));
+    assert!(world[a].let_go.is_empty() && world[b].let_go.is_empty());
+    for node in [a, b] {
+        world.observe(node, "other", Observation::all(dead(1)));
+    }
+    world.wait(millis(900));
+    assert!(world[a].let_go.is_empty(), "the time counts from when all sources answer");
+    world.wait_until(millis(200), "both let go", |world| {
+        [a, b].iter().all(|&node| world[node].let_go.len() == 1)
+    });
+}
+
+#[test]
+pub fn nobody_is_let_go_of_when_an_authority_forgets_many_at_once() {
+    let (mut world, nodes) = under_an_authority(9, 6);
+    let (alive, gone) = nodes.split_at(3);
+    gone.iter().for_each(|&node| world.crash(node, Told::ByEnd));
+    world.wait_until(millis(3000), "they are counted down", |world| {
+        alive.iter().all(|&node| gone.iter().all(|&other| world.counts_down(node, other)))
+    });
+    name_to(&mut world, alive, alive);
+    world.wait(millis(5000));
+    for &node in alive {
+        assert_eq!((world[node].let_go.len(), world[node].held_on), (0, 1), "it holds on, and says so once");
+    }
+    let back: Vec<ProcessId> = gone.iter().map(|&node| world.restart(node)).collect(); // they know of nobody
+    world.wait_until(millis(2500), "they are met", |world| back.iter().all(|&node| live(world, node) == 6));
+    world.rest();
+}
+
+#[test]
+pub fn a_side_that_an_authority_forgot_during_a_cut_comes_back() {
+    for seed in 0..10 {
+        let (mut world, nodes) = under_an_authority(seed, 5);
+        let (cut_off, rest) = nodes.split_at(1);
+        let site = world[cut_off[0]].site;
+        world.cut_off(&[site]);
+        name_to(&mut world, rest, rest);
+        world.observe(cut_off[0], "static", Observation::transient("the server does not answer"));
+        world.wait_until(millis(6000), "the others let go", |world| {
+            rest.iter().all(|&node| world[node].let_go.len() == 1)
+        });
+        assert!(world[cut_off[0]].let_go.is_empty(), "seed {seed}");
+        world.mend_cut();
+        world.wait_until(millis(3000), "it dials them", |world| {
+            nodes.iter().all(|&node| live(world, node) == 5)
+        });
+        world.rest();
+    }
+}
