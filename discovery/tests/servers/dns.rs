@@ -8,6 +8,7 @@ use skep_core::event::{Observation, SourceFault};
 use skep_discovery::Dns;
 
 use super::looking::{Looking, address};
+use super::restarts::{Place, outlive};
 use super::servant::{Servant, free_port};
 
 /// dnsmasq at this port, with these records and no others.
@@ -124,4 +125,19 @@ fn a_server_that_is_silent_or_talks_nonsense_is_a_failure_and_the_next_is_asked(
 fn a_name_that_is_none_is_a_mistake_of_the_config() {
     let looking = Looking::begin(quick(Dns::host("a..b", 7000), 1));
     looking.until_failed(SourceFault::Config, "'a..b' is no name");
+}
+
+#[test]
+fn nodes_stay_members_while_dnsmasq_is_away_and_find_who_starts_when_it_is_back() {
+    let port = free_port();
+    let places = ["a", "b", "c"].map(|name| Place { name, port: free_port() });
+    let here = "host-record=here.example,127.0.0.1".to_owned();
+    let service = |place: &Place| format!("srv-host=_skep._tcp.orders.example,here.example,{}", place.port);
+    let all: Vec<String> = [here].into_iter().chain(places.iter().map(service)).collect();
+    let of = |records: &[String]| {
+        dnsmasq(port, &self::records(&records.iter().map(String::as_str).collect::<Vec<_>>()))
+    };
+    let Some(server) = of(&all[..3]) else { return }; // which knows nothing of c
+    let source = || quick(Dns::service("_skep._tcp.orders.example"), port);
+    outlive(places, source, server, drop, || of(&all).expect("it was there before"));
 }

@@ -11,6 +11,7 @@ use skep_core::event::SourceFault;
 use skep_discovery::Etcd;
 
 use super::looking::Looking;
+use super::restarts::{Place, outlive};
 use super::scratch::Scratch;
 use super::servant::{Servant, free_port};
 
@@ -98,4 +99,13 @@ fn nodes_find_each_other_and_a_lease_ends_with_its_node() {
     one.until_peers(&["10.9.0.2:7000"]);
     drop(two);
     one.until_peers(&[]);
+}
+
+#[test]
+fn nodes_stay_members_while_etcd_is_away_and_find_who_starts_when_it_is_back() {
+    let place = Scratch::new("etcd");
+    let (port, peers) = (free_port(), free_port());
+    let Some(server) = etcd(place.path(), port, peers) else { return };
+    let restart = || etcd(place.path(), port, peers).expect("it was there before");
+    outlive(["a", "b", "c"].map(Place::anywhere), || quick(port), server, drop, restart);
 }

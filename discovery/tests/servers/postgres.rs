@@ -12,6 +12,7 @@ use skep_core::event::{Observation, SourceFault};
 use skep_discovery::Postgres;
 
 use super::looking::Looking;
+use super::restarts::{Place, outlive};
 use super::scratch::Scratch;
 use super::servant::{Servant, free_port};
 
@@ -143,6 +144,13 @@ fn nodes_meet_in_a_table_again_after_the_server_was_killed_and_a_row_ends_with_i
     one.until_peers(&[]);
     server.say("insert into skep_peers values ('orders', '7', 'bad', 'nowhere', now() + interval '1 hour')");
     one.until_failed(SourceFault::Transient, "'nowhere' is no address");
+}
+
+#[test]
+fn nodes_stay_members_while_postgres_is_away_and_find_who_starts_when_it_is_back() {
+    let Some(server) = Server::make() else { return };
+    let end = |running: Servant| running.end("QUIT");
+    outlive(["a", "b", "c"].map(Place::anywhere), || server.quick(), server.run(), end, || server.run());
 }
 
 #[test]
