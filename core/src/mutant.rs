@@ -150,6 +150,8 @@ mutants! {
     GrantedTwiceEndedOnce,
     /// What two arbiters made of the wish for an attached worker is settled as any conflict.
     DoublesSettledByRank,
+    /// Who stood still takes what is said on links that came up meanwhile for new.
+    OldLinksTrusted,
     /// A life that comes back between the word that it is forgotten and the forgetting is let in.
     GivenUpLetIn,
     /// What a beaten copy knows is offered where no state can be sent.

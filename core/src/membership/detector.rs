@@ -37,6 +37,8 @@ pub(crate) struct Detector {
     pub(crate) inquiries: BTreeMap<Life, Inquiry>,
     /// Peers of whom old letters may lie in our inbox, until they answer this ping.
     pub(crate) thawing: BTreeMap<Life, u64>,
+    /// When this process went on last, after a gap longer than detection.
+    pub(crate) thawed: Option<Instant>,
     /// Others asked us about this subject and wait for an answer.
     pub(crate) errands: BTreeMap<Life, Vec<Errand>>,
     pub(crate) caution: Caution,

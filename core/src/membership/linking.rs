@@ -132,6 +132,7 @@ impl Machine {
         let life = self.links.get(id).expect("it was just admitted").peer.life;
         self.on_proved_alive(life); // it has just shaken hands
         self.greet(id);
+        self.on_link_after_gap(life, id);
         let link = self.links.get_mut(id).expect("it was just admitted");
         if let Some(greet) = link.early.take() {
             self.on_greet(id, *greet);

@@ -343,11 +343,26 @@ impl Machine {
             return;
         }
         self.event(Event::Thawed { gap });
+        self.detector.thawed = Some(now);
         let links: Vec<(Life, LinkId)> = self.links.serving().collect();
         for (life, link) in links {
-            let seq = self.detector.next_seq();
-            self.ping(link, seq);
-            self.detector.thawing.insert(life, seq);
+            self.await_fresh(life, link);
         }
+    }
+
+    /// A link came up. Its peer may have made it long ago, and have talked to us, while we stood still.
+    pub(super) fn on_link_after_gap(&mut self, life: Life, link: LinkId) {
+        let patience = self.config.detection.probe_timeout;
+        let is_recent = self.detector.thawed.is_some_and(|thawed| self.now.since(thawed) <= patience);
+        if is_recent && !self.broken(Mutant::OldLinksTrusted) {
+            self.await_fresh(life, link);
+        }
+    }
+
+    /// What this peer says is old until it answers a ping of now.
+    fn await_fresh(&mut self, life: Life, link: LinkId) {
+        let seq = self.detector.next_seq();
+        self.ping(link, seq);
+        self.detector.thawing.insert(life, seq);
     }
 }

@@ -44,6 +44,7 @@ impl World {
             closed: BTreeSet::new(),
             calls: BTreeMap::new(),
             quorum_lost: None,
+            settled: None,
             retired: None,
             counted_down: Vec::new(),
             refusals: Vec::new(),

@@ -47,6 +47,8 @@ pub struct Process {
     pub calls: BTreeMap<CallId, Instant>,
     /// Since when it says that it has no quorum.
     pub quorum_lost: Option<Instant>,
+    /// Since when all that the last change of the members asked for is done; `None` while it is not.
+    pub settled: Option<Instant>,
     /// Why its machine retired.
     pub retired: Option<RetireReason>,
     /// Members that it counted down, in order.
@@ -337,6 +339,8 @@ impl World {
                 self[process].quorum_lost = None;
                 self.oracle.disturb(self.now);
             }
+            Event::TopologyChanged { .. } => self[process].settled = None,
+            Event::TopologySettled => self[process].settled = Some(self.now),
             Event::LinkRefused { address, refusal } => {
                 self[process].refusals.push((address.clone(), refusal.clone()));
             }

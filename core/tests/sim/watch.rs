@@ -99,6 +99,13 @@ impl World {
             .into_iter()
             .filter(|&process| self[process].formed.is_some() && !self[process].is_leaving)
             .collect();
+        // a new quorum waits for those of the old one to have stopped, which takes longer
+        let is_done = |&process: &ProcessId| {
+            self[process].settled.is_some_and(|since| self.now.since(since) >= UNTOUCHED_FOR)
+        };
+        if !settled.iter().all(is_done) {
+            return;
+        }
         let Some((&first, rest)) = settled.split_first() else { return };
         let names: Vec<Name> =
             self.oracle.names.keys().filter(|name| self.is_untouched(name)).cloned().collect();
