@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use skep_core::id::{Epoch, Life};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber, subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber, subscriber};
 
 use super::{NEW, OLD, Side, Way, name};
 use crate::sim::SimRuntime;
@@ -72,6 +72,9 @@ impl Subscriber for Log {
 
 #[test]
 fn what_a_worker_logs_stands_under_its_name_and_its_present_epoch() {
+    // While there is one subscriber alone, tracing asks that of the thread on which a line is first met, and other tests'
+    // threads have none: then nobody would hear that line.
+    let _second = Dispatch::new(Log::default());
     let log = Log::default();
     subscriber::with_default(log.clone(), || {
         let runtime = SimRuntime::new(1);
