@@ -42,8 +42,13 @@ impl Options {
             Ok(listen) => listen,
             Err(_) => return Ok(config), // told when it is bound
         };
-        if !self.lan || !listen.ip().is_unspecified() {
+        if !listen.ip().is_unspecified() {
             return Ok(config);
+        }
+        if !self.lan {
+            return mistake(format!(
+                "--listen {listen}: nobody can dial all interfaces; name one address, or use --lan"
+            ));
         }
         let ip = match address_on_lan() {
             Ok(Some(ip)) => ip,

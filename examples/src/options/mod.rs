@@ -392,6 +392,18 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_nobody_can_dial_is_a_mistake() {
+        for listen in ["0.0.0.0:0", "[::]:7000"] {
+            let options =
+                read(&format!("--name a --insecure-plaintext --listen {listen}")).expect("an address");
+            let Err(OptionsError::Mistake(line)) = options.transport() else {
+                panic!("who would dial {listen}")
+            };
+            assert!(line.contains(&format!("--listen {listen}")), "{line}");
+        }
+    }
+
+    #[test]
     fn help_is_no_mistake() {
         assert!(
             matches!(read("--help"), Err(OptionsError::Help(text)) if text.contains("--runtime") && text.contains("SKEP_TLS_CA"))
