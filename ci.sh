@@ -77,7 +77,8 @@ step build-tests 900 cargo test --locked --workspace --no-run
 step test 600 cargo test --locked --workspace
 # Skipped, with the reason, where no network namespaces can be made: that takes root and iproute2.
 # The chaos test there draws its faults from one seed, so that CI plays the same plan each time.
-step networks 240 env SKEP_SEED=1 cargo test --locked --package skep-examples --test nodes -- --ignored --nocapture
+# Of the whole workspace, as built: alone its package would be built again with fewer features of what it depends on.
+step networks 360 env SKEP_SEED=1 cargo test --locked --workspace --test nodes -- --ignored --nocapture
 # Sources that ask a server, against the real one. Debian's packages are installed where that can be done; a test
 # whose server is missing says so and passes.
 installs() {
@@ -108,7 +109,7 @@ step build-servers 600 cargo test --locked --package skep-discovery --features "
 step servers 240 cargo test --locked --package skep-discovery --features "$every_source" -- --nocapture
 # Seeds beyond those that `test` has just played, on all cores.
 step sim 480 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-20000}" \
-    cargo test --locked --package skep-core --test sim fresh_seeds
+    cargo test --locked --workspace --test sim fresh_seeds
 step build-demo 420 cargo build --locked --release --bin demo
 step demo 30 cargo run --locked --release --bin demo
 
