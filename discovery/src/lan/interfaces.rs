@@ -31,13 +31,26 @@ pub(super) fn find(names: &[String]) -> io::Result<BTreeSet<Interface>> {
         names => names.contains(&found.name),
     });
     let interface = |found: if_addrs::Interface| {
+        let is_network = !found.is_p2p();
         let (name, index) = (found.name, found.index);
         match found.addr {
-            IfAddr::V4(v4) => Some(Interface::V4 { name, ip: v4.ip, broadcast: v4.broadcast }),
+            IfAddr::V4(v4) => {
+                // Without one, the OS tells the interface's own address in its place.
+                let told = v4.broadcast.filter(|broadcast| *broadcast != v4.ip);
+                let broadcast = told.or_else(|| last_of(v4.ip, v4.netmask).filter(|_| is_network));
+                Some(Interface::V4 { name, ip: v4.ip, broadcast })
+            }
             IfAddr::V6(_) => index.map(|index| Interface::V6 { name, index }),
         }
     };
     Ok(wanted.filter_map(interface).collect())
+}
+
+/// The last address of a network, which the kernel takes for all of it even where the interface was given no broadcast
+/// address, as in many containers. `None` where there is no room for one.
+fn last_of(ip: Ipv4Addr, netmask: Ipv4Addr) -> Option<Ipv4Addr> {
+    let others = !u32::from(netmask);
+    (others > 1 && !ip.is_loopback()).then(|| Ipv4Addr::from(u32::from(ip) | others))
 }
 
 /// An address of this machine at which its networks reach it: the first that is not loopback, IPv4 before IPv6.
@@ -57,4 +70,24 @@ pub fn address_on_lan() -> io::Result<Option<IpAddr>> {
 /// An address that a machine gives itself when nobody else does.
 fn is_makeshift(ip: &IpAddr) -> bool {
     matches!(ip, IpAddr::V4(ip) if ip.is_link_local())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_three_or_more_addresses_has_a_last_one_for_all() {
+        for (ip, netmask, expected) in [
+            ([10, 77, 0, 1], [255, 255, 255, 0], Some([10, 77, 0, 255])),
+            ([172, 17, 3, 4], [255, 255, 0, 0], Some([172, 17, 255, 255])),
+            ([10, 0, 0, 5], [255, 255, 255, 252], Some([10, 0, 0, 7])),
+            ([10, 0, 0, 5], [255, 255, 255, 254], None),
+            ([10, 0, 0, 5], [255, 255, 255, 255], None),
+            ([127, 0, 0, 1], [255, 0, 0, 0], None),
+        ] {
+            let last = last_of(ip.into(), netmask.into());
+            assert_eq!(last, expected.map(Ipv4Addr::from), "{ip:?} {netmask:?}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Nodes on hosts of one network find each other without an address, given a secret; over IPv4, and over IPv6 alone.
+//! Nodes on hosts of one network find each other without an address, given a secret; over IPv4, by broadcast alone, and
+//! over IPv6 alone.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -12,16 +13,28 @@ const NODES: [(&str, &str); 3] = [("a", "tokio"), ("b", "smol"), ("c", "async-st
 #[test]
 #[ignore = "makes network namespaces: needs root and iproute2"]
 fn nodes_of_one_network_and_secret_meet_without_an_address() -> Outcome {
-    meet(Family::V4)
+    meet(Family::V4, Multicast::On)
 }
 
 #[test]
 #[ignore = "makes network namespaces: needs root and iproute2"]
 fn nodes_meet_where_there_is_only_ipv6() -> Outcome {
-    meet(Family::V6)
+    meet(Family::V6, Multicast::On)
 }
 
-fn meet(family: Family) -> Outcome {
+#[test]
+#[ignore = "makes network namespaces: needs root and iproute2"]
+fn nodes_meet_where_multicast_is_switched_off() -> Outcome {
+    meet(Family::V4, Multicast::Off)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Multicast {
+    On,
+    Off,
+}
+
+fn meet(family: Family, multicast: Multicast) -> Outcome {
     let network = match Network::of(family, NODES.len() + 1) {
         Ok(network) => network,
         Err(reason) => {
@@ -29,6 +42,9 @@ fn meet(family: Family) -> Outcome {
             return Ok(writeln!(io::stderr(), "skipped, there is no network here: {reason}")?);
         }
     };
+    if multicast == Multicast::Off {
+        network.without_multicast()?;
+    }
     let clusters = [(); NODES.len() + 1].map(|()| Cluster::new()); // hosts share no run directory
     let mut nodes = Vec::new();
     let others = [("d", "tokio")]; // whose secret is another

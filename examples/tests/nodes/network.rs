@@ -60,14 +60,30 @@ impl Network {
         Ok(network)
     }
 
+    /// Lets no multicast through: interfaces say that they have none, and the switch passes on none.
+    pub(crate) fn without_multicast(&self) -> io::Result<()> {
+        let off = || -> Result<(), String> {
+            let switch = self.switch();
+            ip(&["-n", &switch, "link", "set", "switch", "type", "bridge", "mcast_snooping", "0"])?;
+            for host in 0..self.hosts {
+                ip(&["-n", &self.space(host), "link", "set", "eth0", "multicast", "off"])?;
+                let nothing = ["type", "bridge_slave", "mcast_flood", "off"];
+                ip(&[&["-n", &switch, "link", "set", "dev", &port(host)][..], &nothing].concat())?;
+            }
+            Ok(())
+        };
+        off().map_err(io::Error::other)
+    }
+
     /// `command`, but on this host.
     pub(crate) fn on(&self, host: usize, command: &Command) -> Command {
         let mut there = Command::new("ip");
         there.args(["netns", "exec", &self.space(host)]).arg(command.get_program()).args(command.get_args());
         for (key, value) in command.get_envs() {
-            if let Some(value) = value {
-                there.env(key, value);
-            }
+            match value {
+                Some(value) => there.env(key, value),
+                None => there.env_remove(key),
+            };
         }
         there
     }
