@@ -280,6 +280,10 @@ pub fn a_side_that_an_authority_forgot_during_a_cut_comes_back() {
         world.wait_until(millis(6000), "the others let go", |world| {
             rest.iter().all(|&node| world[node].let_go.len() == 1)
         });
+        world.wait_until(millis(6000), "it counts them down", |world| {
+            rest.iter().all(|&node| world.counts_down(cut_off[0], node))
+        });
+        world.wait(millis(2000));
         assert!(world[cut_off[0]].let_go.is_empty(), "seed {seed}");
         world.mend_cut();
         world.wait_until(millis(3000), "it dials them", |world| {
