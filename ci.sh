@@ -109,7 +109,7 @@ step build-servers 600 cargo test --locked --package skep-discovery --features "
 step servers 240 cargo test --locked --package skep-discovery --features "$every_source" -- --nocapture
 # Seeds beyond those that `test` has just played, on all cores.
 step sim 480 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-20000}" \
-    cargo test --locked --workspace --test sim fresh_seeds
+    cargo test --locked --workspace --test sim fresh_seeds -- --nocapture
 step build-demo 420 cargo build --locked --release --bin demo
 step demo 30 cargo run --locked --release --bin demo
 
