@@ -4,8 +4,8 @@
 //! is cut off by its peers would count itself the rest of the cluster and run all names, and each node has its own view
 //! of the sources, at its own time. Who is a member is for the members to find out. What an authority can spare them is
 //! to dial the address of one that they count down, for the hour until it is forgotten: nobody is there, or by now
-//! somebody else. If it was right, nothing is lost; if it was wrong, an address that it names again is dialled again, and
-//! one that dials us is as welcome as ever, so that neither side of a cut that has healed can keep the other out.
+//! somebody else. If it was right, nothing is lost; if it was wrong, an address that it names again is dialled again,
+//! and one that dials us is as welcome as ever, so that neither side of a cut that has healed can keep the other out.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -102,6 +102,9 @@ impl Pruning {
         sources: &Sources,
         is_down: impl Fn(Life) -> bool,
     ) -> Option<Instant> {
+        if self.authorities.is_empty() {
+            return None;
+        }
         let due = targets.values().filter_map(|target| self.due(target, sources, &is_down));
         due.map(|(_, at)| at).min()
     }

@@ -248,8 +248,8 @@ impl Machine {
         let Some(beaten) = self.surrenders.0.get(name).filter(|beaten| beaten.deadline <= self.now) else {
             return;
         };
-        let may_come = self.table.is_live(beaten.to) && self.links.to(beaten.to).is_none();
-        let may_come = may_come && !self.broken(Mutant::OfferedOverRelays);
+        let is_apart = self.table.is_live(beaten.to) && self.links.to(beaten.to).is_none();
+        let may_come = is_apart && !self.broken(Mutant::OfferedOverRelays);
         if !(may_come && self.put_off_surrender(name)) {
             self.end_surrender(name);
         }
@@ -269,11 +269,11 @@ impl Machine {
 
     /// There is a link with this life again: what waited for that is offered.
     pub(super) fn offer_to(&mut self, life: Life) {
-        let waiting =
-            self.surrenders.0.iter().filter(|(_, beaten)| beaten.to == life && beaten.waits < MAX_WAITS);
+        let waiting = self.surrenders.0.iter().filter(|(_, beaten)| beaten.to == life);
         for name in waiting.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            self.put_off_surrender(&name);
-            self.offer_surrender(&name);
+            if self.put_off_surrender(&name) {
+                self.offer_surrender(&name);
+            }
         }
     }
 

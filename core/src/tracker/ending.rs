@@ -55,8 +55,8 @@ impl Machine {
             .registry
             .winner(name)
             .filter(|entry| entry.holder() == Some(self.me) && entry.epoch == epoch);
-        if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
-            self.write(removed);
+        if let Some(dot) = standing.map(|entry| entry.dot) {
+            self.write_removal(dot);
         }
     }
 
@@ -126,9 +126,8 @@ impl Machine {
     pub(crate) fn free(&mut self, name: &Name) {
         let dot = self.host.workers.get(name).and_then(|worker| worker.dot);
         self.forget_worker(name);
-        let standing = dot.and_then(|dot| self.registry.entry(dot)).filter(|entry| entry.is_live());
-        if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
-            self.write(removed);
+        if let Some(dot) = dot {
+            self.write_removal(dot);
         }
     }
 

@@ -136,8 +136,8 @@ impl Machine {
             return self.standing.suspended.contains(name); // its time comes with the gates
         }
         if self.broken(Mutant::WishesLostWithQuorum) {
-            if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
-                self.write(removed);
+            if let Some(dot) = standing.map(|entry| entry.dot) {
+                self.write_removal(dot);
             }
             return true;
         }

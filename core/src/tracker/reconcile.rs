@@ -73,10 +73,8 @@ impl Machine {
         let is_unwanted = winner.is_some_and(|entry| self.has_ended(entry));
         let Some(worker) = self.host.workers.get_mut(name) else {
             let ours = winner.filter(|entry| entry.holder() == Some(self.me) && !entry.is_attached());
-            if let Some(entry) = ours.filter(|_| is_unwanted) {
-                let removed = entry.removed(self.registry.newest());
-                self.write(removed);
-                return;
+            if let Some(dot) = ours.map(|entry| entry.dot).filter(|_| is_unwanted) {
+                return self.write_removal(dot);
             }
             if ours.is_some() && !self.suspend(name) {
                 if self.table.mine().announced == Announced::Up {
@@ -185,10 +183,8 @@ impl Machine {
         }
         let ours =
             self.registry.winner(name).filter(|entry| entry.holder() == Some(self.me) && entry.is_attached());
-        if let Some(entry) = ours.filter(|entry| self.has_ended(entry)) {
-            let removed = entry.removed(self.registry.newest());
-            self.write(removed);
-            return; // and we look again
+        if let Some(dot) = ours.filter(|entry| self.has_ended(entry)).map(|entry| entry.dot) {
+            return self.write_removal(dot); // and we look again
         }
         let now = ours.map(|entry| entry.epoch);
         let before = self.host.attached.get(name).copied();
@@ -322,8 +318,7 @@ impl Machine {
             if self.broken(Mutant::AttachedOutliveTheirNode) {
                 return;
             }
-            let removed = entry.removed(self.registry.newest());
-            self.write(removed); // it died with its node, nobody can start it again, or nobody wants it
+            self.write_removal(entry.dot); // it died with its node, nobody can start it again, or nobody wants it
         } else if !self.broken(Mutant::NoTakeover) {
             self.vacant.insert(name.clone());
         }

@@ -337,9 +337,8 @@ impl Registry {
         let Some(entry) = self.entry(dot).filter(|entry| !entry.is_live()) else {
             return;
         };
-        let is_same = |other: &Dot| self.entries[other].entry.claim() == entry.claim();
-        if entry.claim().is_some() && self.names.get(&entry.name).is_some_and(|dots| dots.iter().any(is_same))
-        {
+        let is_same = |other: &Entry| other.claim() == entry.claim(); // what stands always has one
+        if self.standing(&entry.name).any(is_same) {
             return;
         }
         let held = self.entries.remove(&dot).expect("it was just found");

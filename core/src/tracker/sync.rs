@@ -56,6 +56,14 @@ impl Machine {
         seq
     }
 
+    /// Writes down that a registration which stands has ended, with the wish for it.
+    pub(super) fn write_removal(&mut self, dot: Dot) {
+        let standing = self.registry.entry(dot).filter(|entry| entry.is_live());
+        if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
+            self.write(removed);
+        }
+    }
+
     /// Sends each peer what it does not have of our log, as far as its window allows, and says what we have of its.
     pub(crate) fn flush_log(&mut self) {
         let (head, stable) = (self.registry.position(self.me), self.stability.stable());

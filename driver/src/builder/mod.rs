@@ -266,16 +266,14 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
     #[must_use]
     pub fn authority(mut self, topology: impl AsRef<str>, silent_for: Duration) -> Self {
         match Source::new(topology.as_ref()) {
-            Ok(name) => {
-                self.settings.push(Box::new(move |config| {
-                    config.authorities.insert(name, silent_for);
-                }));
-            }
+            Ok(name) => self.configure(move |config| {
+                config.authorities.insert(name, silent_for);
+            }),
             Err(fault) => {
                 self.note(StartError::BadText { what: "topology", text: topology.as_ref().into(), fault });
+                self
             }
         }
-        self
     }
 
     /// An address at which a peer may be.
