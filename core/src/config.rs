@@ -65,8 +65,9 @@ pub struct Config {
     /// Discovery sources that know of every member: an address that such an authority named once, that no source has
     /// named for this long, and at which a member that is down listened, is dialled no more, instead of until that
     /// member is forgotten. Time counts only while no source is degraded; if more than a third of the members, and more
-    /// than one, would be let go of within the longest of these times, nobody is, and their time begins anew. No link is closed because of it, and
-    /// no member that lives is let go of: a node that its peers cut off would run all names by itself. None by default.
+    /// than one, would be let go of within the longest of these times, nobody is, and their time begins anew. No link
+    /// is closed because of it, and no member that lives is let go of: a node that its peers cut off would run all
+    /// names by itself. None by default.
     pub authorities: BTreeMap<Source, Duration>,
     /// Pauses between attempts to start a taken-over worker whose start fails.
     pub restart_elsewhere: Backoff,

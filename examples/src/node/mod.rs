@@ -16,8 +16,8 @@ use crate::prompt::Prompt;
 use crate::runtime;
 use start::Life;
 
-/// Runs a node with these arguments, the program's name first, and these variables. 0 when it ended as it was told to, 2 for a mistake
-/// in the arguments, else 1; all but 0 with a line on stderr.
+/// Runs a node with these arguments, the program's name first, and these variables. 0 when it ended as it was told to, 2
+/// for a mistake in them, else 1; all but 0 with a line on stderr.
 pub fn main(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
