@@ -67,7 +67,37 @@ macro_rules! messages {
                 }
             }
         }
+
+        #[cfg(feature = "mutants")]
+        impl Message {
+            /// All kinds.
+            pub(crate) const KINDS: &[u16] = &[$($kind),*];
+
+            /// The body, for another format.
+            pub(crate) fn write<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$name(body) => body.serialize(to)),*
+                }
+            }
+
+            /// A message of this kind, from another format.
+            ///
+            /// # Errors
+            /// Those of the format; and if no message has this kind.
+            pub(crate) fn read<'de, D: serde::Deserializer<'de>>(kind: u16, from: D) -> Result<Self, D::Error> {
+                match kind {
+                    $($kind => $name::deserialize(from).map(Self::from),)*
+                    _ => Err(serde::de::Error::custom("no message is of this kind")),
+                }
+            }
+        }
     };
+}
+
+#[cfg(feature = "mutants")]
+impl Message {
+    /// The kind of a letter that goes by way of another member.
+    pub(crate) const RELAY: u16 = 0x0050;
 }
 
 messages! {

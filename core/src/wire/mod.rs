@@ -1,5 +1,7 @@
 //! What travels between nodes: frames, the hello, and the messages of the cores.
 
+#[cfg(feature = "mutants")]
+mod arbitrary;
 mod frame;
 mod hello;
 mod list;
@@ -7,6 +9,9 @@ pub(crate) mod message;
 #[cfg(test)]
 mod pinned;
 
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub use arbitrary::Arbitrary;
 pub use frame::{Deframer, FIRST_BULK_KIND, FIRST_CALL_KIND, Frame, HEADER, Lane, MAX_FRAME};
 pub use hello::{Hello, MAX_HELLO, WIRE_MAX, WIRE_MIN};
 pub(crate) use list::List;
