@@ -152,6 +152,38 @@ mutants! {
     DoublesSettledByRank,
     /// Who stood still takes what is said on links that came up meanwhile for new.
     OldLinksTrusted,
+    /// A greeting is taken from who introduces itself as somebody else. This and the next seven are rules for a liar.
+    StrangersGreet,
+    /// Records of our own log are taken from others, and thrown away.
+    ForeignLogsTaken,
+    /// Records of a log are taken in any order.
+    DisorderTaken,
+    /// Records are taken of registrations that are yet to be made.
+    FutureDotsTaken,
+    /// Any epoch is taken.
+    FutureEpochsTaken,
+    /// Claims are taken in the name of others.
+    ClaimsForOthers,
+    /// Letters are passed on in any name.
+    LettersInAnyName,
+    /// Who misbehaved is let in again at once.
+    OffendersWelcome,
+    /// Any revision is believed of anyone.
+    RevisionsLeap,
+    /// What was first said of a life counts, whatever it says itself.
+    FirstWordCounts,
+    /// What is held by a life of which nobody ever heard goes on like that.
+    UnknownHoldersKept,
+    /// What claims to be the last copy that can be counted goes on nowhere.
+    LastCopiesKept,
+    /// Answers are taken to claims that were never made.
+    AnswersUnasked,
+    /// What others say of the length of a log counts, whatever its writer says.
+    OwnersUnheeded,
+    /// A gate waits for what somebody said that somebody wrote, whatever this one says.
+    LiesAwaited,
+    /// What others say of a log is taken although its writer tells it.
+    HearsayOfLogs,
     /// A life that comes back between the word that it is forgotten and the forgetting is let in.
     GivenUpLetIn,
     /// What a beaten copy knows is offered where no state can be sent.

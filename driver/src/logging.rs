@@ -89,6 +89,15 @@ pub(crate) fn event(me: &NodeName, event: &Event) {
         Event::LinkRefused { address, refusal } => {
             warn!(target: "skep", %address, %refusal, "no link with {address}");
         }
+        Event::PeerMisbehaved { node, life, what } => {
+            warn!(target: "skep", %node, %life, %what, "no link with {node}: {what}");
+        }
+        Event::Reproached { by, what: Some(what) } => {
+            warn!(target: "skep", %by, %what, "{by} ends its link with {me}: {what}");
+        }
+        Event::Reproached { by, what: None } => {
+            warn!(target: "skep", %by, "{by} ends its link with {me} for a reason that this version does not know");
+        }
         Event::Discovered { address, source } => {
             debug!(target: "skep", %address, %source, "[discovery:{source}] found {address}");
         }

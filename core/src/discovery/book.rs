@@ -277,6 +277,13 @@ impl Book {
         is_news
     }
 
+    /// Not before then.
+    pub(crate) fn put_off(&mut self, address: &Address, until: Instant) {
+        if let Some(target) = self.targets.get_mut(address) {
+            target.due = target.due.max(until);
+        }
+    }
+
     /// Takes the addresses to dial now, as far as the bound allows, those first that failed least; `skip` tells
     /// which have a link already.
     pub(crate) fn take_due(

@@ -197,7 +197,7 @@ pub struct Counters {
     pub bytes_received: u64,
     /// Frames of a kind that this version does not know; skipped.
     pub unknown_frames: u64,
-    /// Frames that were no message; their link was closed.
+    /// Frames that no correct peer sends, whether they were messages or not; their link was closed, or they were dropped.
     pub malformed_frames: u64,
     /// Addresses that are dialled, or have a member.
     pub addresses: u64,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Exit, SourceFailure, StopReason, Stopped};
+use super::{Exit, Misbehaviour, SourceFailure, StopReason, Stopped};
 use crate::error::{DialFailure, NoQuorum, Refusal};
 use crate::id::{Address, Epoch, Group, Life, Name, NodeName, Reason, Source};
 use crate::supervisor::PastIntensity;
@@ -181,6 +181,22 @@ pub enum Event {
         address: Address,
         /// Why.
         refusal: Refusal,
+    },
+    /// A member did what no correct one does. Its link was closed, and it has to wait for the next one.
+    PeerMisbehaved {
+        /// Who.
+        node: NodeName,
+        /// Which life.
+        life: Life,
+        /// What it did.
+        what: Misbehaviour,
+    },
+    /// A member says that this node did what no correct one does, and closes its link.
+    Reproached {
+        /// Who says so.
+        by: NodeName,
+        /// What; `None` if only a later version knows it.
+        what: Option<Misbehaviour>,
     },
     /// An address that no source named before is named.
     Discovered {

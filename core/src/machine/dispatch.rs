@@ -1,7 +1,7 @@
 //! Which room an input or a message belongs to.
 
 use crate::error::{GroupError, LookupError, ReadyError, Refusal, RegisterError, UnregisterError};
-use crate::event::{Input, Output, Reply, Request};
+use crate::event::{Input, Misbehaviour, Output, Reply, Request};
 use crate::id::{CallId, Life, LinkId};
 use crate::machine::Machine;
 use crate::time::Instant;
@@ -119,7 +119,7 @@ impl Machine {
         };
         link.heard = self.now;
         link.asked = None;
-        let life = link.peer.life;
+        let (life, peer) = (link.peer.life, link.peer.clone());
         self.counters.messages_received += 1;
         self.counters.bytes_received += frame.wire_len() as u64;
         let message = match Message::decode(frame) {
@@ -128,12 +128,13 @@ impl Machine {
                 self.counters.unknown_frames += 1;
                 return;
             }
-            Err(_) => {
-                self.counters.malformed_frames += 1;
-                self.close(id, Refusal::Malformed);
-                return;
-            }
+            Err(_) => return self.expel(id, Misbehaviour::NoMessage),
         };
+        let stranger = matches!(&message, Message::Greet(greet) if !self.introduces(&peer, greet));
+        let stranger = stranger.then_some(Misbehaviour::NotItself);
+        if let Some(what) = stranger.or_else(|| self.misbehaviour(life, &message)) {
+            return self.expel(id, what);
+        }
         let serves = self.links.serves(id);
         if serves {
             self.on_heard(life);
@@ -142,9 +143,10 @@ impl Machine {
             Message::Goodbye(goodbye) => self.on_goodbye(id, goodbye.refusal),
             Message::Greet(greet) if serves => self.on_greet(id, *greet),
             Message::Greet(greet) => self.keep_early(id, greet),
+            Message::Reproach(reproach) => self.on_reproach(id, reproach.code),
             Message::Estranged(theirs) => self.on_estranged(id, &theirs.up),
             _ if !serves => {} // parked: it will greet again
-            Message::Records(records) => self.merge_records(records.records),
+            Message::Records(records) => self.merge_records(life, records.records),
             Message::Forgotten(forgotten) => self.on_forgotten(id, &forgotten.lives),
             Message::Ping(ping) => self.on_ping(id, *ping),
             Message::Pong(pong) => self.on_pong(id, *pong),
@@ -160,9 +162,13 @@ impl Machine {
     /// A letter that came by way of another member.
     pub(super) fn on_relayed(&mut self, from: Life, frame: &Frame) {
         match Message::decode(frame) {
+            // What is wrong is not the fault of the link that brought it.
+            Ok(Some(message)) if self.misbehaviour(from, &message).is_some() => {
+                self.counters.malformed_frames += 1;
+            }
             Ok(Some(message)) => self.on_request(from, message),
             Ok(None) => self.counters.unknown_frames += 1,
-            Err(_) => self.counters.malformed_frames += 1, // not the fault of the link that brought it
+            Err(_) => self.counters.malformed_frames += 1,
         }
     }
 
@@ -189,6 +195,7 @@ impl Machine {
             | Message::Records(_)
             | Message::Forgotten(_)
             | Message::Estranged(_)
+            | Message::Reproach(_)
             | Message::Ping(_)
             | Message::Pong(_)
             | Message::Digest(_)

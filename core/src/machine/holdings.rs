@@ -10,6 +10,7 @@ impl Machine {
     pub fn holdings(&self) -> Vec<(&'static str, usize)> {
         let mut holdings = Vec::from([
             ("members", self.table.iter().count()),
+            ("offenders", self.conduct.len()),
             ("members seen", self.seen.len()),
             ("departed lives", self.departed.len()),
             ("addresses", self.book.figures().0),

@@ -16,7 +16,9 @@ use crate::discovery::{Book, Readiness};
 use crate::error::{ConfigError, Refusal, RetireReason};
 use crate::event::{Counters, Event, Input, Output, Status};
 use crate::id::{Address, Life, Name, Revision};
-use crate::membership::{Announced, Caution, Departed, Detector, Health, Links, Record, Side, Table};
+use crate::membership::{
+    Announced, Caution, Conduct, Departed, Detector, Health, Links, Record, Side, Table,
+};
 use crate::mutant::Mutant;
 use crate::placement::Strategy;
 use crate::random::Random;
@@ -51,6 +53,7 @@ pub struct Machine {
     pub(crate) departed: Departed,
     pub(crate) side: Side,
     pub(crate) links: Links,
+    pub(crate) conduct: Conduct,
     pub(crate) detector: Detector,
     pub(crate) book: Book,
     pub(crate) readiness: Readiness,
@@ -135,6 +138,7 @@ impl Machine {
             departed: Departed::default(),
             side: Side::default(),
             links: Links::new(me),
+            conduct: Conduct::default(),
             detector: Detector::new(caution),
             book: Book::new(&config),
             readiness: Readiness::new(now),

@@ -147,6 +147,7 @@ impl Machine {
         self.seen.remove(&life);
         self.choose_side();
         self.links.forget(life);
+        self.conduct.forget(life);
         self.gates.forget(life);
         self.registry.forget(life);
         self.replication.forget(life);

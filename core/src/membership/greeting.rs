@@ -43,7 +43,7 @@ impl Machine {
             return;
         }
         self.take_forgotten(&greet.forgotten);
-        self.merge_records(greet.records);
+        self.merge_records(life, greet.records);
         if self.table.of(life).is_none() {
             self.close(id, Refusal::Full);
             return;

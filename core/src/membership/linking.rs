@@ -12,6 +12,16 @@ use crate::mutant::Mutant;
 use crate::wire::Hello;
 use crate::wire::message::Goodbye;
 
+/// An accusation by a revision up to here is believed at once: more revisions than come to pass in years.
+const MAX_ACCUSED: u32 = 1 << 24;
+
+/// What says that a life is well is believed up to here, so that each accusation can be refuted.
+const MAX_REVISION: u32 = MAX_ACCUSED + (1 << 20);
+
+/// From there on a revision is so far ahead of the last one at most: whoever lies has to do so millions of times before
+/// there is no revision left.
+const MAX_LEAP: u32 = 1024;
+
 /// What to do about a peer that introduces itself.
 enum Verdict {
     Admit,
@@ -53,6 +63,9 @@ impl Machine {
     fn judge(&self, peer: &Hello) -> Verdict {
         if !self.may_link_with(&peer.node) {
             return Verdict::Refuse(Refusal::NotAllowed);
+        }
+        if self.conduct.is_shunned(peer.life, self.now) {
+            return Verdict::Refuse(Refusal::Malformed);
         }
         if peer.life.tag() == self.me.tag() {
             // The later life makes way; of equal ones, drawn in the same moment, that of the later name or place.
@@ -256,8 +269,14 @@ impl Machine {
     }
 
     /// Takes records from a peer.
-    pub(crate) fn merge_records(&mut self, records: impl IntoIterator<Item = Record>) {
+    pub(crate) fn merge_records(&mut self, by: Life, records: impl IntoIterator<Item = Record>) {
         for record in records {
+            if self.leaps(&record) {
+                continue;
+            }
+            if record.life == by {
+                self.correct(&record);
+            }
             if record.life == self.me && self.broken(Mutant::NoRefutation) {
                 continue;
             }
@@ -269,6 +288,23 @@ impl Machine {
                 Merged::Known | Merged::Changed | Merged::Full => {}
             }
         }
+    }
+
+    /// Whether a revision is too far ahead to be true: past the last one nobody can refute.
+    fn leaps(&self, record: &Record) -> bool {
+        let known = self.table.of(record.life).map_or(0, |known| known.revision.0);
+        let is_accusation = record.health != Health::Alive && record.life != self.me;
+        let most = if is_accusation { MAX_ACCUSED } else { MAX_REVISION };
+        record.revision.0 > most.max(known.saturating_add(MAX_LEAP)) && !self.broken(Mutant::RevisionsLeap)
+    }
+
+    /// What a life says of itself that never changes counts, whatever others said of it before.
+    fn correct(&mut self, own: &Record) {
+        if self.broken(Mutant::FirstWordCounts) || !self.table.correct(own) || !self.ring.contains(own.life) {
+            return;
+        }
+        self.move_ring(&[], &[own.life], &[]);
+        self.move_ring(&[(own.life, own.weight, false)], &[], &[]);
     }
 
     /// Keeps a greeting that came before its link was let in.

@@ -35,6 +35,8 @@ pub(crate) struct Link {
     pub(crate) side: Option<Vec<Life>>,
     /// A greeting that came before the link was let in.
     pub(crate) early: Option<Box<Greet>>,
+    /// Whether the peer reproached us.
+    pub(crate) reproached: bool,
     /// Probes in a row whose hash of member records was not ours.
     pub(crate) records_differ: u8,
     /// Probes in a row whose hash of positions was not ours.
@@ -89,6 +91,7 @@ impl Links {
             stable: 0,
             side: None,
             early: None,
+            reproached: false,
             records_differ: 0,
             positions_differ: 0,
         };

@@ -1,6 +1,7 @@
 //! Who is in the cluster: records and how they merge, links, joining, suspicion, death and its proof.
 
 mod change;
+mod conduct;
 mod departed;
 mod detector;
 mod estranged;
@@ -14,6 +15,7 @@ mod record;
 mod side;
 mod table;
 
+pub(crate) use conduct::Conduct;
 pub(crate) use departed::{Departed, Ended};
 pub(crate) use detector::{Caution, Detector, WARY_PATIENCE};
 pub(crate) use links::Links;

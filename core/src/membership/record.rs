@@ -93,10 +93,11 @@ impl Record {
         if other.revision > self.revision {
             self.revision = other.revision;
             self.health = other.health;
+            self.announced = other.announced; // whoever goes back on what it announced refutes that it did
         } else if other.revision == self.revision {
             self.health = self.health.max(other.health);
+            self.announced = self.announced.max(other.announced);
         }
-        self.announced = self.announced.max(other.announced);
         before != (self.revision, self.announced, self.health)
     }
 

@@ -112,14 +112,28 @@ impl Table {
         Merged::Changed
     }
 
+    /// Takes from a life's own record what never changes. Whether others had said otherwise.
+    pub(super) fn correct(&mut self, own: &Record) -> bool {
+        let Some(record) = self.records.get_mut(&own.life).filter(|_| own.life != self.me) else {
+            return false;
+        };
+        let Record { weight, roles, kinds, .. } = own;
+        if (&record.weight, &record.roles, &record.kinds) == (weight, roles, kinds) {
+            return false;
+        }
+        (record.weight, record.roles, record.kinds) = (*weight, roles.clone(), kinds.clone());
+        self.changed.insert(own.life);
+        true
+    }
+
     fn refute(&mut self, theirs: &Record) -> Merged {
         let mine = self.mine();
-        if theirs.revision < mine.revision
-            || (theirs.revision == mine.revision && theirs.health == Health::Alive)
-        {
+        let is_right = theirs.health == Health::Alive && theirs.announced <= mine.announced;
+        if theirs.revision < mine.revision || (theirs.revision == mine.revision && is_right) {
             return Merged::Known;
         }
-        let revision = Revision(theirs.revision.0.saturating_add(1));
+        // Who says without need that we refuted something is believed: others are, too.
+        let revision = Revision(theirs.revision.0.saturating_add(u32::from(!is_right)));
         self.update(self.me, |record| record.revision = revision);
         Merged::Refuted
     }

@@ -15,6 +15,7 @@ use crate::id::{Life, Name, Slot};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::ring::SlotSet;
+use crate::time::Instant;
 use crate::wire::List;
 use crate::wire::message::{Barrier, BarrierAck, MAX_STARTS, StartReport};
 
@@ -45,7 +46,14 @@ struct Gate {
     ended: Vec<Life>,
     waiting: BTreeSet<Life>,
     /// How far those who answered had each log.
-    needed: BTreeMap<Life, BTreeMap<Life, u64>>,
+    needed: BTreeMap<Life, Needed>,
+}
+
+/// What somebody said it had, and when.
+#[derive(Debug)]
+struct Needed {
+    since: Instant,
+    positions: BTreeMap<Life, u64>,
 }
 
 impl Gates {
@@ -88,8 +96,8 @@ impl Gates {
     /// This life's log is dropped: no gate waits for it any more, and no report of its starts counts.
     pub(crate) fn forget(&mut self, life: Life) {
         for gate in &mut self.gates {
-            for positions in gate.needed.values_mut() {
-                positions.remove(&life);
+            for needed in gate.needed.values_mut() {
+                needed.positions.remove(&life);
             }
         }
         self.stashed.retain(|(_, host), _| *host != life);
@@ -243,7 +251,7 @@ impl Machine {
         let positions = self.listed(ack.positions);
         for gate in self.gates.gates.iter_mut().filter(|gate| gate.generation <= ack.generation) {
             if gate.waiting.remove(&from) {
-                gate.needed.insert(from, positions.clone());
+                gate.needed.insert(from, Needed { since: self.now, positions: positions.clone() });
             }
         }
         if let Some(theirs) = self.links.of_mut(from).and_then(|link| link.theirs.as_mut()) {
@@ -273,13 +281,25 @@ impl Machine {
         if self.gates.gates.is_empty() {
             return;
         }
-        let (table, registry, standing) = (&self.table, &self.registry, &self.standing);
+        let (table, registry, standing, links) = (&self.table, &self.registry, &self.standing, &self.links);
+        let (bound, patient) = (self.config.detection.bound(), !self.config.broken(Mutant::LiesAwaited));
+        // Whoever has a link with us told us all of its log that anybody had by then: there is no more of it, whatever
+        // was said of it.
+        let is_lie = |origin: Life, since: Instant| {
+            let heard = links.to(origin).and_then(|id| links.get(id)).map(|link| link.heard);
+            patient && heard.is_some_and(|heard| heard > since + bound * 2)
+        };
         let before = self.gates.gates.len();
         self.gates.gates.retain_mut(|gate| {
             gate.waiting.retain(|&life| table.is_live(life) || standing.lingers(life));
             gate.needed.retain(|&life, _| table.is_live(life));
-            let has = |(&origin, &position): (&Life, &u64)| registry.position(origin) >= position;
-            !(gate.waiting.is_empty() && gate.needed.values().flatten().all(has))
+            let is_had = |needed: &Needed| {
+                let has = |(&origin, &position): (&Life, &u64)| {
+                    registry.position(origin) >= position || is_lie(origin, needed.since)
+                };
+                needed.positions.iter().all(has)
+            };
+            !(gate.waiting.is_empty() && gate.needed.values().all(is_had))
         });
         if self.gates.gates.len() < before {
             self.on_gate_passed();

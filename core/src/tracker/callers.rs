@@ -46,6 +46,11 @@ impl Callers {
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
+
+    /// Whether this life made so many claims.
+    pub(crate) fn has_made(&self, seq: u64) -> bool {
+        (1..=self.seq).contains(&seq)
+    }
 }
 
 impl Machine {
@@ -188,7 +193,10 @@ impl Machine {
         if let Verdict::Registered { origin, seq, entry } | Verdict::Unregistered { origin, seq, entry } =
             &verdict
         {
-            self.keep_copy(*origin, *seq, entry.clone());
+            let registers = matches!(verdict, Verdict::Registered { .. });
+            if entry.is_live() == registers {
+                self.keep_copy(*origin, *seq, entry.clone());
+            }
         }
         let Some(caller) = self.callers.waiting.remove(&seq) else {
             return; // it was answered already, or gave up

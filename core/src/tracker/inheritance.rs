@@ -23,8 +23,26 @@ impl Machine {
         };
         let keys: Vec<Key> = self.registry.written_by(life).filter(is_mine).take(AT_ONCE).collect();
         for key in keys {
-            self.write_on(&key);
+            if !self.vacate_unknown(&key) {
+                self.write_on(&key);
+            }
         }
+    }
+
+    /// Whether a registration is held by a life of which nobody ever heard, as only one that lies writes: it waits for
+    /// a holder from now on.
+    fn vacate_unknown(&mut self, key: &Key) -> bool {
+        let Key::Registration(dot) = key else {
+            return false;
+        };
+        let is_unknown = |life| self.table.of(life).is_none() && !self.departed.has_forgotten(life);
+        let held = self.registry.entry(*dot).filter(|entry| entry.holder().is_some_and(is_unknown)).cloned();
+        let Some(entry) = held.filter(|_| !self.broken(Mutant::UnknownHoldersKept)) else {
+            return false;
+        };
+        let epoch = self.next_epoch();
+        self.write(entry.later(epoch, None));
+        true
     }
 
     /// Whether nothing stands in a life's log here, and nothing is held by it.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enrolment::Enrolment;
 use super::entry::Entry;
-use crate::id::{Dot, Group};
+use crate::id::{Dot, Epoch, Group};
 
 /// One record of a log.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -47,6 +47,16 @@ impl Item {
         match self {
             Self::Entry(entry) => entry.handed_on().map(Self::Entry),
             Self::Enrolment(enrolment) => enrolment.handed_on().map(Self::Enrolment),
+        }
+    }
+
+    /// The same, as of a later epoch: what goes on after the last copy that can be counted.
+    pub(crate) fn restated(&self, epoch: Epoch) -> Self {
+        match self.clone() {
+            Self::Entry(entry) => Self::Entry(Entry { epoch, handed_on: 0, ..entry }),
+            Self::Enrolment(enrolment) => {
+                Self::Enrolment(Enrolment { stamp: epoch, handed_on: 0, ..enrolment })
+            }
         }
     }
 

@@ -301,6 +301,14 @@ impl Registry {
         }
     }
 
+    /// A log does not reach as far as we were told: all of it is to come again. What stands of it stays.
+    pub(crate) fn rewind(&mut self, origin: Life) {
+        if let Some(log) = self.logs.get_mut(&origin) {
+            self.hash ^= position_hash(origin, log.position());
+            log.advance(0);
+        }
+    }
+
     /// All lives have the log up to here: removals before it are dropped. `is_listed` tells of which lives something
     /// may still come.
     pub(crate) fn stabilise(&mut self, origin: Life, stable: u64, is_listed: impl Fn(Life) -> bool) {

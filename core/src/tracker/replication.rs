@@ -36,12 +36,17 @@ impl Replication {
         self.pulls.contains_key(&origin)
     }
 
+    /// Whether this log was asked for there.
+    pub(crate) fn pulls_from(&self, origin: Life, from: Life) -> bool {
+        self.pulls.get(&origin).is_some_and(|pull| pull.from == from)
+    }
+
     pub(crate) fn begin_pull(&mut self, origin: Life, from: Life) {
         self.pulls.insert(origin, Pull { from });
     }
 
     pub(crate) fn end_pull(&mut self, origin: Life, from: Life) {
-        if self.pulls.get(&origin).is_some_and(|pull| pull.from == from) {
+        if self.pulls_from(origin, from) {
             self.pulls.remove(&origin);
         }
     }

@@ -32,7 +32,7 @@ impl Machine {
     }
 
     /// The time of day, in milliseconds, as far as this life can tell.
-    fn epoch_floor(&self) -> u64 {
+    pub(crate) fn epoch_floor(&self) -> u64 {
         let elapsed = u64::try_from(self.now.since(self.born).as_millis()).unwrap_or(u64::MAX);
         self.config.epoch_floor_ms.saturating_add(elapsed)
     }
@@ -122,6 +122,10 @@ impl Machine {
         if origin == self.me || self.table.of(origin).is_none() {
             return; // nobody teaches us our own log, and a life's record comes before its log
         }
+        let is_asked = self.replication.pulls_from(origin, life) && !self.comes_by_itself(origin);
+        if origin != life && !is_asked && !self.broken(Mutant::HearsayOfLogs) {
+            return self.on_hearsay(id, origin, life, head);
+        }
         let mut drop_one = self.broken(Mutant::DeltaDropped) && self.random.next().is_multiple_of(4);
         for (seq, item) in items {
             if self.is_overlooked(&item, origin) {
@@ -154,6 +158,21 @@ impl Machine {
             theirs.insert(origin, head); // what it really has, should it have less than it said
         }
         self.pull_again = true;
+    }
+
+    /// Another's word on a log for which we did not ask, or whose writer tells us all of it itself: nothing of it is
+    /// taken.
+    fn on_hearsay(&mut self, id: LinkId, origin: Life, by: Life, head: u64) {
+        self.replication.end_pull(origin, by);
+        if let Some(theirs) = self.links.get_mut(id).and_then(|link| link.theirs.as_mut()) {
+            theirs.insert(origin, head);
+        }
+        self.pull_again = true;
+    }
+
+    /// Whether a log is pushed to us by its writer.
+    fn comes_by_itself(&self, origin: Life) -> bool {
+        self.links.to(origin).is_some() && self.table.status(origin) != Some(Status::Suspect)
     }
 
     /// Of a rule that is turned off.
@@ -199,12 +218,18 @@ impl Machine {
         let ours = positions.get(&me).copied().unwrap_or(0).min(head);
         theirs.clone_from(&positions);
         let life = link.peer.life;
+        let head = positions.get(&life).copied().unwrap_or(0);
+        let is_misled = self.registry.position(life) > head && !self.config.broken(Mutant::OwnersUnheeded);
         if ours <= link.acked && ours < link.sent {
             link.sent = ours; // nothing came of what we sent since: again
             link.acked = ours;
         }
         link.told = 0; // say again how far we have its log
         self.pull_again = true;
+        if is_misled {
+            self.registry.rewind(life); // a third one said that there is more of its log; who writes it knows better
+            self.send_digest(id, false);
+        }
         self.on_positions_shown(life, &positions);
         let has_less =
             self.registry.positions().iter().any(|(origin, have)| positions.get(origin).unwrap_or(&0) < have);
@@ -227,9 +252,10 @@ impl Machine {
         for (life, id) in self.links.serving() {
             let theirs = self.links.get(id).and_then(|link| link.theirs.as_ref());
             for (&origin, &position) in theirs.into_iter().flatten() {
-                let comes_by_itself =
-                    self.links.to(origin).is_some() && self.table.status(origin) != Some(Status::Suspect);
-                if origin == self.me || comes_by_itself || position <= self.registry.position(origin) {
+                if origin == self.me
+                    || self.comes_by_itself(origin)
+                    || position <= self.registry.position(origin)
+                {
                     continue;
                 }
                 if self.broken(Mutant::NoLevelling) && !self.table.is_live(origin) {
@@ -258,9 +284,15 @@ impl Machine {
 
     /// Writes what is known of something to our own log, as it is.
     pub(super) fn write_on(&mut self, key: &Key) {
-        if let Some(copy) = self.registry.item(key).and_then(|item| item.handed_on()) {
-            self.write(copy);
-        }
+        let Some(item) = self.registry.item(key) else {
+            return;
+        };
+        let copy = match item.handed_on() {
+            Some(copy) => copy,
+            None if self.broken(Mutant::LastCopiesKept) => return,
+            None => item.restated(self.next_epoch()), // or its log could never be forgotten
+        };
+        self.write(copy);
     }
 
     /// Answers those whose registration, removal or place in a group another member holds by now, or where there is
@@ -290,15 +322,10 @@ impl Machine {
         }
     }
 
-    /// Takes an item of another life's log, unless no honest life can have written it: of a registration that comes
-    /// later in the same log, or that we ourselves have yet to make.
+    /// Takes an item of another life's log, unless no honest life can have written it.
     fn take_in(&mut self, origin: Life, seq: u64, item: impl Into<Item>) {
         let mut item = item.into();
-        let Dot { life, seq: first } = item.dot();
-        let impossible = first == 0
-            || (life == origin && first > seq)
-            || (life == self.me && first > self.registry.position(self.me));
-        if impossible {
+        if self.misbehaviour_in_item(origin, seq, &item).is_some() {
             self.counters.malformed_frames += 1;
             return;
         }

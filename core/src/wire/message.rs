@@ -113,6 +113,9 @@ messages! {
     /// "We have forgotten each other, or some of each other's friends; these are up on my side": the smaller side
     /// begins anew.
     0x0005 Estranged { up: List<Life, MAX_RECORDS> }
+    /// Why the link is about to be closed, should it be the receiver's fault: the number of a misbehaviour. A goodbye
+    /// follows.
+    0x0006 Reproach { code: u16 }
     /// "Are you there?" With hashes of what the sender knows, for comparison.
     0x0010 Ping { seq: u64, records_hash: u64, positions_hash: u128 }
     /// "I am." Echoes the number.

@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::list::List;
 use super::message::*;
 use crate::error::{NoQuorum, Refusal, WireError};
-use crate::event::{Registration, WorkerSpec};
+use crate::event::{Misbehaviour, Registration, WorkerSpec};
 use crate::id::{
     Address, ClaimId, Dot, Epoch, Group, Kind, Life, Name, NodeName, Payload, Reason, Revision, Role,
 };
@@ -145,6 +145,8 @@ fn messages() -> Vec<(Message, &'static str)> {
         (Forgotten { lives: ended(Some(7)) }.into(), "0004 01ad0201620107"),
         (Forgotten { lives: ended(None) }.into(), "0004 01ad02016200"),
         (Estranged { up: List(vec![Life(300), Life(9)]) }.into(), "0005 02ac0209"),
+        (Reproach { code: Misbehaviour::Disordered.code() }.into(), "0006 04"),
+        (Reproach { code: 300 }.into(), "0006 ac02"),
         (Ping { seq: 1, records_hash: 2, positions_hash: 3 }.into(), "0010 010203"),
         (Pong { seq: 1, records_hash: 2, positions_hash: 3 }.into(), "0011 010203"),
         (PingFor { seq: 1, subject: Life(300) }.into(), "0012 01ac02"),

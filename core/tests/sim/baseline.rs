@@ -41,6 +41,7 @@ impl World {
         let vacant = places.values().filter(|placement| placement.holder.is_none()).count();
         let allowed = BTreeMap::from([
             ("members", members),
+            ("offenders", 0),
             ("members seen", members),
             // a later life of a node whose earlier one lives, and that nothing proves dead
             ("departed lives", self.sites.len() - members),

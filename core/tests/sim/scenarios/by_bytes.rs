@@ -1,8 +1,9 @@
 //! One machine alone, spoken to by bytes: rules whose absence no run of honest nodes is likely to show.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use skep_core::event::{Input, Output, Request, Way, WorkerSpec};
+use skep_core::event::{Event, Input, Output, Placement, Reply, Request, Way, WorkerSpec};
 use skep_core::id::{Address, CallId, ClusterName, Life, LinkId, Name, NodeName};
 use skep_core::wire::{Frame, Hello, describe};
 use skep_core::{Config, Instant, Machine};
@@ -11,59 +12,80 @@ use super::millis;
 use crate::mutants::of_this_thread;
 
 /// The kinds on the wire of what is said here; their bytes are pinned beside their types.
-const GREET: u16 = 0x0001;
-const BARRIER: u16 = 0x0030;
-const BARRIER_ACK: u16 = 0x0031;
-const DELTA: u16 = 0x0022;
-const DIGEST: u16 = 0x0020;
+pub(super) const GREET: u16 = 0x0001;
+pub(super) const BARRIER: u16 = 0x0030;
+pub(super) const BARRIER_ACK: u16 = 0x0031;
+pub(super) const DELTA: u16 = 0x0022;
+pub(super) const DIGEST: u16 = 0x0020;
 
-const A: Life = Life(1_000_000);
-const B: Life = Life(2_000_000);
-const LINK: LinkId = LinkId(1);
+pub(super) const A: Life = Life(1_000_000);
+pub(super) const B: Life = Life(2_000_000);
+pub(super) const LINK: LinkId = LinkId(1);
 
-struct Alone {
-    machine: Machine,
-    now: Instant,
+pub(super) struct Alone {
+    pub(super) machine: Machine,
+    pub(super) now: Instant,
     calls: u64,
-    sent: Vec<Frame>,
+    pub(super) sent: Vec<Frame>,
+    pub(super) events: Vec<Event>,
+    pub(super) replies: Vec<Reply>,
+    /// What it last said of each name.
+    pub(super) places: BTreeMap<Name, Option<Placement>>,
+    /// Links that it closed.
+    pub(super) closed: Vec<LinkId>,
 }
 
 impl Alone {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut config = Self::config("a", A);
         config.mutant = of_this_thread();
         let now = Instant::from_nanos(1);
         let machine = Machine::new(config, now).expect("a good config");
-        Self { machine, now, calls: 0, sent: Vec::new() }
+        Self {
+            machine,
+            now,
+            calls: 0,
+            sent: Vec::new(),
+            events: Vec::new(),
+            replies: Vec::new(),
+            places: BTreeMap::new(),
+            closed: Vec::new(),
+        }
     }
 
-    fn config(node: &str, life: Life) -> Config {
+    pub(super) fn config(node: &str, life: Life) -> Config {
         let cluster = ClusterName::new("sim").expect("a good name");
         let address = Address::new(format!("{node}:1")).expect("a good address");
         let mut config = Config::new(cluster, NodeName::new(node).expect("a good name"), life, address);
         config.slot_bits = 8;
+        config.epoch_floor_ms = crate::world::DAWN_MICROS / 1000;
         config
     }
 
-    fn input(&mut self, input: Input) {
+    pub(super) fn input(&mut self, input: Input) {
         self.machine.handle(self.now, input);
         while let Some(output) = self.machine.poll_output() {
-            if let Output::Send { frame, .. } = output {
-                self.sent.push(frame);
+            match output {
+                Output::Send { frame, .. } => self.sent.push(frame),
+                Output::Event(event) => self.events.push(event),
+                Output::Place { name, placement } => drop(self.places.insert(name, placement)),
+                Output::Return { reply, .. } => self.replies.push(reply),
+                Output::Close { link, .. } => self.closed.push(link),
+                _ => {}
             }
         }
     }
 
-    fn wait(&mut self, span: Duration) {
+    pub(super) fn wait(&mut self, span: Duration) {
         self.now += span;
         self.input(Input::Timeout);
     }
 
-    fn link(&mut self) {
+    pub(super) fn link(&mut self) {
         self.input(Input::LinkUp { link: LINK, way: Way::Accepted, peer: Hello::of(&Self::config("b", B)) });
     }
 
-    fn tell(&mut self, kind: u16, body: Vec<u8>) {
+    pub(super) fn tell(&mut self, kind: u16, body: Vec<u8>) {
         self.input(Input::Message { link: LINK, frame: Frame { kind, body } });
     }
 
@@ -77,7 +99,7 @@ impl Alone {
         names
     }
 
-    fn call(&mut self, request: Request) {
+    pub(super) fn call(&mut self, request: Request) {
         self.calls += 1;
         let (call, deadline) = (CallId(self.calls), self.now + millis(1000));
         self.input(Input::Call { call, deadline, request });

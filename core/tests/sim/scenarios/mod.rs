@@ -8,6 +8,7 @@ mod forgetting;
 mod formation;
 mod groups;
 mod leaving;
+mod lies;
 mod messages;
 mod moves;
 mod placement;
@@ -92,6 +93,14 @@ scenarios! {
     leaving::a_node_that_leaves_loses_nothing_and_is_counted_as_left,
     leaving::rolling_restarts_lose_no_name,
     leaving::from_one_to_five_to_one_loses_no_name,
+    lies::what_no_correct_peer_sends_ends_its_link_with_its_name,
+    lies::what_may_be_honest_ends_no_link,
+    lies::who_misbehaved_has_to_wait_for_its_next_link,
+    lies::nobody_is_told_a_revision_of_a_third_that_this_one_cannot_refute,
+    lies::what_a_life_says_of_itself_counts_whatever_was_said_before,
+    lies::a_log_is_as_long_as_its_writer_says,
+    lies::a_gate_waits_for_no_record_that_its_writer_does_not_have,
+    lies::what_is_held_by_nobody_who_ever_was_is_held_no_more_once_its_writer_is_forgotten,
     messages::messages_to_names_that_move_to_a_new_node_come_once_and_in_order,
     messages::messages_to_names_of_a_node_that_drains_come_once_and_in_order,
     messages::what_is_forwarded_when_a_link_breaks_is_sent_again_and_taken_once,
