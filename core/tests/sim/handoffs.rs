@@ -174,7 +174,7 @@ impl World {
         if worker.heard.contains(&(beaten, state)) {
             let why =
                 format!("{} hears twice what the copy of {name} with epoch {beaten} knew", self[process]);
-            return self.violate(why);
+            return self.contradict(name, why);
         }
         worker.heard.push((beaten, state));
         let looked_at = worker.arrived.extract_if(.., |(arrived, _)| *arrived == beaten);
@@ -297,7 +297,7 @@ impl World {
         self[process].workers.insert((name.clone(), under), worker);
         self.oracle.copies.started(process, name, under);
         if let Err(why) = self.oracle.copies.acts(process, name, under, state) {
-            self.violate(why);
+            self.contradict(name, why);
         }
         self.settle_letters(process, name, under);
     }

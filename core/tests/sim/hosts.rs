@@ -105,10 +105,11 @@ impl World {
     pub fn must_have_code(&mut self, process: ProcessId, name: &Name, kind: &Kind) {
         let place = self.oracle.place_of(name);
         if !self.may_run(self[process].site, kind, &place) {
-            self.violate(format!(
+            let text = format!(
                 "{} starts {name} of kind {kind} and {place:?}, for which it lacks code or a role",
                 self[process]
-            ));
+            );
+            self.contradict(name, text);
         }
         if self[process].quorum_lost.is_some() {
             self.violate(format!("{} starts {name} without a quorum", self[process]));

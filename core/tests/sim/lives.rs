@@ -16,7 +16,7 @@ use crate::world::{Happening, ProcessId, SiteId, Standstill, Waiting, World};
 impl World {
     /// Starts a process at a site, unless one runs there.
     pub fn boot(&mut self, site: SiteId) {
-        if self.running(site).is_some() {
+        if self.running(site).is_some() || self.is_barred(site) {
             return;
         }
         self.sites[site.0].has_power = true;

@@ -11,6 +11,7 @@
 )]
 
 mod baseline;
+mod byzantine;
 mod calls;
 mod decode;
 mod dials;
@@ -18,6 +19,7 @@ mod faults;
 mod groups;
 mod handoffs;
 mod hosts;
+mod liar;
 mod lives;
 mod messages;
 mod mutants;

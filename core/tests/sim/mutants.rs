@@ -36,6 +36,7 @@ fn catch(mutant: Mutant) -> Option<String> {
     let line = CAUGHT.lines().find_map(|line| line.strip_prefix(&format!("{mutant:?} ")));
     let before = line.filter(|_| env::var("SKEP_SEARCH").is_err()).and_then(|by| match by.parse() {
         Ok(seed) => by_seeds(mutant, seed..=seed),
+        Err(_) if by.starts_with(LIE) => by_lies(mutant, &by[LIE.len()..]),
         Err(_) => by_scenarios(mutant, |name| name == by),
     });
     if before.is_some() {
@@ -44,6 +45,15 @@ fn catch(mutant: Mutant) -> Option<String> {
     by_seeds(mutant, 1..=budget / 8)
         .or_else(|| by_scenarios(mutant, |_| true))
         .or_else(|| by_seeds(mutant, budget / 8 + 1..=budget))
+}
+
+/// How a seed of a run with a liar is written there.
+const LIE: &str = "lie ";
+
+fn by_lies(mutant: Mutant, seed: &str) -> Option<String> {
+    let seed = seed.parse().expect("a seed stands there");
+    let violation = crate::byzantine::run(seed, Telling::Count, Some(mutant)).verdict.err()?;
+    Some(format!("lie {seed}: {violation}"))
 }
 
 fn by_seeds(mutant: Mutant, mut seeds: RangeInclusive<u64>) -> Option<String> {

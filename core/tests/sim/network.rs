@@ -176,6 +176,7 @@ impl World {
         if self.link(link).process(side) != from {
             return self.violate(format!("{} sends on a link that is not its own", self[from]));
         }
+        self.overhear(frame);
         let mut bytes = Vec::with_capacity(frame.wire_len());
         frame.encode(&mut bytes);
         self.push(link, side, Packet::Bytes(bytes));

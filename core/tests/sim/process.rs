@@ -325,6 +325,10 @@ impl World {
             Event::MemberUp { life, .. } => {
                 self[process].known_up.insert(*life);
             }
+            Event::PeerMisbehaved { .. } | Event::Reproached { .. } if !self.oracle.lies => {
+                let text = format!("{} accuses, or is accused, and nobody lies: {event:?}", self[process]);
+                self.violate(text);
+            }
             Event::SourceDegraded { .. } => self[process].degraded += 1,
             Event::LetGo { address, .. } => self[process].let_go.push(address.clone()),
             Event::LettingGoHeld { .. } => self[process].held_on += 1,
@@ -376,6 +380,9 @@ impl World {
             }
             RetireReason::Forgotten { again } => self.take_new_life(process, again),
             _ => self.end_process(process, Told::ByEnd),
+        }
+        if self.oracle.lies {
+            self.after(Duration::from_millis(300), Happening::Boot(site)); // it was talked into it
         }
     }
 }

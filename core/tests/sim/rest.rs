@@ -46,7 +46,7 @@ impl World {
     pub fn check_copy_acts(&mut self, name: &Name, epoch: Epoch) {
         let later = self.oracle.copies.later(name, epoch).filter(|_| self.oracle.is_strict());
         if let Some(later) = later {
-            self.violate(format!("a copy of {name} acts with epoch {epoch} after {later}"));
+            self.contradict(name, format!("a copy of {name} acts with epoch {epoch} after {later}"));
         }
     }
 
@@ -54,7 +54,7 @@ impl World {
         let life = self[process].life;
         let known = self[process].places.get(name).map(|placement| placement.epoch);
         if let Err(why) = self.oracle.copies.ordered(name, epoch, life, known, is_whole) {
-            self.violate(why);
+            self.contradict(name, why);
         }
     }
 
@@ -101,7 +101,9 @@ impl World {
                 )));
             }
         }
-        if let Some(why) = self.oracle.copies.overstarted(self.oracle.disturbances) {
+        if let Some(why) =
+            self.oracle.copies.overstarted(self.oracle.disturbances).filter(|_| !self.oracle.lies)
+        {
             self.violate(why);
         }
         let problem = self.unrest()?;
@@ -260,7 +262,8 @@ impl World {
                 .all_running()
                 .into_iter()
                 .any(|process| self.may_run(self[process].site, &placement.kind, &place));
-            return (can_run || !copies.is_empty())
+            let is_wanted = can_run && !self.oracle.is_tainted(name);
+            return (is_wanted || !copies.is_empty())
                 .then(|| format!("{name} has no holder, {} could run it, copies {copies:?}", can_run));
         };
         let Some(process) = self.process_of(Some(holder)) else {
@@ -296,7 +299,8 @@ impl World {
 
     /// What callers may believe must be so.
     fn disbelieved(&self, places: &BTreeMap<Name, Placement>) -> Option<String> {
-        self.oracle.names.iter().find_map(|(name, history)| match &history.belief {
+        let mut told = self.oracle.names.iter().filter(|(name, _)| !self.oracle.is_tainted(name));
+        told.find_map(|(name, history)| match &history.belief {
             Belief::Registered { since, epoch, .. } if !places.contains_key(name) => Some(format!(
                 "{name} is lost: a caller heard at {:.6} s that it is registered (epoch {epoch})",
                 Self::seconds(*since)

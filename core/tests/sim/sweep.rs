@@ -13,6 +13,7 @@ use skep_core::placement::StrategyId;
 use crate::calls::{managed, name};
 use crate::faults::{Fault, kind, role};
 use crate::groups::group;
+use crate::oracle::FRESH;
 use crate::random::Random;
 use crate::ties::Ties;
 use crate::trace::Telling;
@@ -343,7 +344,7 @@ impl World {
     }
 
     /// Everything that went wrong is mended.
-    fn heal(&mut self) -> Result<(), Violation> {
+    pub fn heal(&mut self) -> Result<(), Violation> {
         self.note(&"plan", format_args!("peace"));
         self.mend_network();
         self.end_trouble_of_processes()?;
@@ -385,14 +386,14 @@ impl World {
     }
 
     /// Every node serves callers.
-    fn serve(&mut self) -> Result<(), Violation> {
+    pub fn serve(&mut self) -> Result<(), Violation> {
         self.oracle.trust();
         let mut known: Vec<Name> = {
             let running = self.all_running();
             running.first().map(|&first| self[first].places.keys().cloned().collect()).unwrap_or_default()
         };
         for (number, process) in self.all_running().into_iter().enumerate() {
-            let fresh = name(&format!("after-{number}"));
+            let fresh = name(&format!("{FRESH}{number}"));
             let register = Request::Register { name: fresh.clone(), worker: managed(kind::PLAIN) };
             self.must(process, register.clone(), |reply| matches!(reply, Reply::Registered(Ok(_))))?;
             let others = self.all_running();

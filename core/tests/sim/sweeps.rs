@@ -32,7 +32,7 @@ fn known() -> Vec<u64> {
 }
 
 /// One a line, `#` and what it found behind it.
-fn seeds_in(text: &str) -> Vec<u64> {
+pub fn seeds_in(text: &str) -> Vec<u64> {
     text.lines().filter_map(|line| line.split('#').next()?.trim().parse().ok()).collect()
 }
 

@@ -88,6 +88,8 @@ pub enum Happening {
     DeathKnown(ProcessId),
     /// Names that nobody touched for a while are looked at.
     Compare,
+    /// The next lie of a run with a liar.
+    Lie,
     /// The next fault of a random run.
     Strike,
     /// The next call of a random run.
@@ -177,6 +179,8 @@ pub struct World {
     pub plan: crate::sweep::Plan,
     /// Which of its names belong together.
     pub ties: crate::ties::Ties,
+    /// Who keeps no rule, while there is somebody.
+    pub liar: Option<crate::liar::Liar>,
     /// Addresses at which there is nobody, for discovery to name.
     pub dead_addresses: Vec<Address>,
     /// Names that the process which ends right now claims again in its next life.
@@ -228,6 +232,7 @@ impl World {
             healed: false,
             plan: crate::sweep::Plan::default(),
             ties: crate::ties::Ties::default(),
+            liar: None,
             dead_addresses: Vec::new(),
             promised: BTreeSet::new(),
             is_told_by_scenario: false,
@@ -286,6 +291,13 @@ impl World {
             self.note(&"BROKEN", format_args!("{text}"));
             self.violation =
                 Some(format!("at {:.6} s, step {}: {text}", self.now.as_nanos() as f64 / 1e9, self.steps));
+        }
+    }
+
+    /// A promise about this name was broken, unless somebody lied about it.
+    pub fn contradict(&mut self, name: &Name, text: String) {
+        if !self.oracle.is_tainted(name) {
+            self.violate(text);
         }
     }
 
@@ -373,6 +385,7 @@ impl World {
             Happening::DeathKnown(process) => self.check_death_known(process),
             Happening::MustBeStopped(process, lost) => self.check_stopped(process, lost),
             Happening::Compare => self.compare_registries(),
+            Happening::Lie => self.tell_a_lie(),
             Happening::Strike => self.strike(),
             Happening::UserCall => self.user_call(),
             Happening::GroupCall => self.group_call(),
@@ -416,6 +429,9 @@ impl World {
         config.handoff_timeout = Duration::from_secs(3);
         config.max_moves = 4;
         config.mutant = self.settings.mutant;
+        if self.oracle.lies {
+            Self::bound(&mut config);
+        }
         config
     }
 

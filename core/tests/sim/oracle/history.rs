@@ -80,6 +80,12 @@ impl History {
             || self.perhaps_registered.is_some_and(|end| end + QUIET >= since)
     }
 
+    /// The call was answered, whatever the answer is worth.
+    pub(super) fn closed(&mut self, call: CallId) {
+        self.registering.remove(&call);
+        self.removing.remove(&call);
+    }
+
     pub(super) fn register_unclear(&mut self, now: Instant, call: CallId, whole: bool, worker: &WorkerSpec) {
         self.registering.remove(&call);
         if !whole && *worker == WorkerSpec::Attached {

@@ -35,10 +35,15 @@ pub use seats::Seat;
 /// After this time without trouble every member knows what the others know.
 pub const QUIET: Duration = Duration::from_secs(4);
 
+/// How names begin that are registered only at the end of a run.
+pub const FRESH: &str = "after-";
+
 /// The memory of a run.
 pub struct Oracle {
     /// Whether members are never wrong about each other in this run.
     strict: bool,
+    /// Whether one member may say anything, so that little can be promised of the names that it heard of.
+    pub lies: bool,
     pub copies: Copies,
     pub messages: Messages,
     pub names: BTreeMap<Name, History>,
@@ -102,6 +107,7 @@ impl Oracle {
     pub fn new(strict: bool) -> Self {
         Self {
             strict,
+            lies: false,
             copies: Copies::default(),
             messages: Messages::default(),
             names: BTreeMap::new(),
@@ -156,6 +162,18 @@ impl Oracle {
     /// How long nothing has happened to the cluster as a whole.
     pub fn quiet_for(&self, now: Instant) -> Duration {
         now.since(self.disturbed)
+    }
+
+    /// Whether somebody lies, or lied, and this name was there for him to lie about.
+    pub fn is_tainted(&self, name: &Name) -> bool {
+        self.lies && !name.as_str().starts_with(FRESH)
+    }
+
+    /// The liar is gone: what callers believed does not count, but that they are answered.
+    pub fn forgive(&mut self) {
+        for history in self.names.values_mut() {
+            history.belief = Belief::Unknown;
+        }
     }
 
     /// All members were seen to agree: from now on every check is on.
@@ -248,6 +266,18 @@ impl Oracle {
             }
             return Ok(());
         }
+        let is_tainted = subject(&asked.request).is_some_and(|name| self.is_tainted(name));
+        match self.judge(now, call, &asked, reply) {
+            Err(_) if is_tainted => {
+                let history = subject(&asked.request).and_then(|name| self.names.get_mut(name));
+                history.into_iter().for_each(|history| history.closed(call));
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn judge(&mut self, now: Instant, call: CallId, asked: &Asked, reply: &Reply) -> Result<(), String> {
         let whole = self.was_whole_since(asked.since);
         let history = subject(&asked.request).map(|name| (name, self.names.entry(name.clone()).or_default()));
         match (&asked.request, reply, history) {
@@ -260,11 +290,11 @@ impl Oracle {
                     self.copies.check_registration(name, registration)?;
                 }
                 history
-                    .on_registered(now, whole, call, &asked, worker, result)
+                    .on_registered(now, whole, call, asked, worker, result)
                     .map_err(|why| format!("{name}: {why}"))
             }
             (Request::Unregister { .. }, Reply::Unregistered(result), Some((name, history))) => history
-                .on_unregistered(now, whole, call, &asked, result)
+                .on_unregistered(now, whole, call, asked, result)
                 .map_err(|why| format!("{name}: {why}")),
             (Request::Locate { .. }, Reply::Located(result), Some((name, history))) => {
                 if let Ok(registration) = result {
