@@ -9,8 +9,9 @@
 //!   themselves: the length of their logs, their weights and kinds, whether they are there. But there are no rights
 //!   within a cluster, and a member that was taken over can lie about whatever is its own to say, and about members with
 //!   which the hearer has no link: it can end and move names, make a node begin a new life, and keep one that has just
-//!   started from joining. Once it is gone and forgotten (`forget_after`), the others agree again. The simulator plays
-//!   that: a member that sends any message at any time.
+//!   started from joining. Once it is gone and forgotten (`forget_after`), the others agree again, save for names of
+//!   which it told some, and only these, that they had ended and that all knew of it: unregister such a name and register
+//!   it anew. The simulator plays a member that sends any message at any time.
 //! - **Who has the secret** is as good as a member, and under any name: all nodes have the same secret. With
 //!   certificates (`session::tls`, feature `tls`) a node is let in only under the name in its own.
 //! - **The user** that a node runs as. The secret that nodes of one host share by default is as safe as that user's
