@@ -9,6 +9,8 @@ use std::task::{Context, Poll, Waker};
 use futures::Stream;
 use skep_core::event::Event;
 
+use crate::limits::{Limit, Reached};
+
 /// How many events are kept for readers that are behind.
 pub(crate) const KEPT: usize = 4096;
 
@@ -30,6 +32,7 @@ pub struct Events {
 
 /// Where events are put up.
 pub(crate) struct Board {
+    reached: Arc<Reached>,
     state: Mutex<State>,
 }
 
@@ -41,9 +44,9 @@ struct State {
 }
 
 impl Board {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(reached: Arc<Reached>) -> Self {
         let state = State { events: VecDeque::new(), first: 0, readers: Vec::new(), open: true };
-        Self { state: Mutex::new(state) }
+        Self { reached, state: Mutex::new(state) }
     }
 
     pub(crate) fn put_up(&self, event: Event) {
@@ -98,6 +101,7 @@ impl Stream for Events {
         if self.next < state.first {
             let missed = state.first - self.next;
             self.next = state.first;
+            board.reached.add(Limit::Events, missed);
             return Poll::Ready(Some(News::Missed(missed)));
         }
         if let Some(event) = state.events.get((self.next - state.first) as usize) {
@@ -132,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_reader_hears_what_happens_after_it_came_then_the_end() {
-        let board = Arc::new(Board::new());
+        let board = Arc::new(Board::new(Arc::default()));
         board.put_up(formed(1));
         let mut events = board.reader();
         assert_eq!(events.next().now_or_never(), None);
@@ -146,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_reader_from_the_start_hears_what_was_before_it_came() {
-        let board = Arc::new(Board::new());
+        let board = Arc::new(Board::new(Arc::default()));
         board.put_up(formed(1));
         let mut events = board.reader_from_start();
         assert_eq!(events.next().now_or_never(), Some(Some(News::Event(formed(1)))));
@@ -155,10 +159,11 @@ mod tests {
 
     #[test]
     fn a_slow_reader_is_told_how_much_it_missed() {
-        let board = Arc::new(Board::new());
+        let board = Arc::new(Board::new(Arc::default()));
         let mut events = board.reader();
         (0..KEPT + 3).for_each(|up| board.put_up(formed(up)));
         assert_eq!(events.next().now_or_never(), Some(Some(News::Missed(3))));
+        assert_eq!(board.reached.times(Limit::Events), 3);
         assert_eq!(events.next().now_or_never(), Some(Some(News::Event(formed(3)))));
     }
 }

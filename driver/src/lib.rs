@@ -11,6 +11,7 @@ pub mod discovery;
 mod engine;
 mod events;
 mod host;
+mod limits;
 pub mod link;
 mod logging;
 mod lookup;
@@ -40,6 +41,7 @@ pub use calls::{CallError, Handled, SendError};
 #[doc(hidden)]
 pub use calls::{ReplyPath, Undelivered};
 pub use events::{Events, News};
+pub use limits::Limit;
 pub use lookup::Located;
 pub use mail::Running;
 pub use memory::{MemoryDialer, MemoryListener, MemoryNetwork, MemoryTransport};

@@ -12,7 +12,7 @@ use skep_core::event::{Observation, Registration, Reply, Request, Way};
 use skep_core::id::{Address, Epoch, Kind, Life, LinkId, Name, Reason, Source};
 use skep_core::wire::{Frame, Hello};
 
-use crate::calls::Router;
+use crate::calls::{Router, is_for_engine};
 use crate::host::SeatId;
 use crate::link::{Credit, Link, Sink};
 use crate::worker::{Beaten, Cancellation, Delivery, Handoff, Notice, Verdict};
@@ -87,11 +87,13 @@ pub(crate) enum Mail {
     Question {
         asker: Life,
         token: Token,
+        credit: Option<Credit>,
     },
     /// The answer to such a question of ours.
     Flushed {
         from: Life,
         token: Token,
+        credit: Option<Credit>,
     },
     /// The data path has something for the engine to see to.
     Attend,
@@ -203,12 +205,16 @@ impl Sink for Entrance {
         self.inbox.post(Mail::LinkUp { way, peer, link });
     }
 
+    fn is_for_engine(&self, frame: &Frame) -> bool {
+        frame.is_control() || is_for_engine(frame.kind)
+    }
+
     fn control(&self, link: LinkId, frame: Frame, credit: Credit) {
         self.inbox.post(Mail::Control { link, frame, credit });
     }
 
-    fn passed(&self, link: &Link, frame: Frame) {
-        self.router.passed(link, frame);
+    fn passed(&self, link: &Link, frame: Frame, credit: Option<Credit>) {
+        self.router.passed(link, frame, credit);
     }
 
     fn down(&self, link: LinkId, peer: Life) {

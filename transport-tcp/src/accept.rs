@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::future::{Either, select};
+use skep::Limit;
 use skep::core::event::Way;
 use tracing::{debug, info, warn};
 
@@ -39,7 +40,8 @@ pub(crate) async fn accept<R: TcpSockets>(
         match accepted {
             Ok((connection, address)) => {
                 pause = Duration::ZERO;
-                let place = half_open.enter(address.ip());
+                let (place, limit) = half_open.enter(address.ip());
+                limit.into_iter().for_each(|limit| shared.hub.reached(limit));
                 shared.runtime.spawn(welcome(shared.clone(), connection, address, place));
             }
             Err(error) if is_of_the_connection(&error) => {
@@ -94,14 +96,33 @@ async fn welcome<R: TcpSockets>(
                 | SessionError::NotTrusted
                 | SessionError::NotTrustedByPeer
                 | SessionError::OtherSession { .. } => {
-                    info!(%address, %error, "no link with a node that connected");
+                    shared.hub.reached(Limit::HandshakeRefused);
+                    refused(&shared, address, &error);
                 }
                 SessionError::NotSkep | SessionError::TooLong { .. } | SessionError::Broken => {
-                    debug!(%address, %error, "no link with what connected")
+                    shared.hub.reached(Limit::HandshakeBytes);
+                    debug!(%address, %error, "no link with what connected");
                 }
             }
             select(pin!(part(&shared, connection)), &mut place.evicted).await;
         }
-        None => debug!(%address, "did not finish its handshake in time"),
+        None => {
+            shared.hub.reached(Limit::HandshakeTime);
+            debug!(%address, "did not finish its handshake in time");
+        }
+    }
+}
+
+/// One line for who is refused, but not more of them from one address than anybody reads.
+fn refused<R: TcpSockets>(shared: &Shared<R>, address: SocketAddr, error: &SessionError) {
+    match shared.refusals.line(shared.runtime.now(), address.ip()) {
+        Some(0) => info!(%address, %error, "no link with a node that connected"),
+        Some(untold) => {
+            info!(%address, %error, untold, "no link with a node that connected, and with {untold} before")
+        }
+        None => {
+            shared.hub.reached(Limit::LogLines);
+            debug!(%address, %error, "no link with a node that connected");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod dial;
 mod half_open;
 mod handshake;
 mod link;
+mod log_pace;
 pub mod session;
 mod sockets;
 mod tcp;

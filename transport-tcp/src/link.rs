@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::{Either, select};
+use skep::Limit;
 use skep::core::Instant;
 use skep::core::wire::Deframer;
 use skep::link::{Ended, Incoming, LinkEnds, Outgoing};
@@ -48,8 +49,10 @@ struct Reading<R: TcpSockets> {
 
 /// Why reading ends.
 enum ReadEnd {
-    /// End of stream, reset, or bytes that are no frames.
+    /// End of stream or reset.
     Broken(String),
+    /// Bytes that nobody sealed, or that are no frames, or one that is too long.
+    NotFrames(String),
     /// Our own side closed the link, or could not write.
     Ended,
 }
@@ -57,6 +60,11 @@ enum ReadEnd {
 impl<R: TcpSockets> Reading<R> {
     async fn run(mut self, mut incoming: Incoming, unread: Vec<u8>) {
         match self.frames(&mut incoming, unread).await {
+            ReadEnd::NotFrames(reason) => {
+                self.shared.hub.reached(Limit::FrameBytes);
+                debug!(reason, "the connection is of no use");
+                incoming.down();
+            }
             ReadEnd::Broken(reason) => {
                 debug!(reason, "the connection is gone");
                 incoming.down();
@@ -108,8 +116,8 @@ async fn deliver(
     incoming: &mut Incoming,
     bytes: &[u8],
 ) -> Result<(), ReadEnd> {
-    deframer.push(opener.open(bytes).map_err(|error| ReadEnd::Broken(error.to_string()))?);
-    while let Some(frame) = deframer.next_frame().map_err(|error| ReadEnd::Broken(error.to_string()))? {
+    deframer.push(opener.open(bytes).map_err(|error| ReadEnd::NotFrames(error.to_string()))?);
+    while let Some(frame) = deframer.next_frame().map_err(|error| ReadEnd::NotFrames(error.to_string()))? {
         incoming.frame(frame).await.map_err(|Ended| ReadEnd::Ended)?;
     }
     Ok(())
@@ -132,7 +140,9 @@ impl<R: TcpSockets> Writing<R> {
             let writing = write_all(&self.shared, &mut self.half, sealed, &mut self.ended, &mut flush_by);
             if let Err(error) = writing.await {
                 debug!(%error, "cannot write");
-                if error.kind() != io::ErrorKind::TimedOut {
+                if error.kind() == io::ErrorKind::TimedOut {
+                    self.shared.hub.reached(Limit::WriteStall);
+                } else {
                     // The peer is gone. What it said before lies in our socket and is read to its end.
                     within(&self.shared.runtime, self.shared.config.linger, &mut self.ended).await;
                 }

@@ -14,6 +14,7 @@ use skep::transport::{BindError, Dialer, Listener, Transport};
 use crate::accept::accept;
 use crate::config::TcpConfig;
 use crate::dial::dial;
+use crate::log_pace::LogPace;
 use crate::session::Sessions;
 use crate::sockets::TcpSockets;
 
@@ -90,7 +91,14 @@ impl<R: TcpSockets> Listener for TcpListener<R> {
 
     fn serve(self, hello: Hello, hub: Hub) -> TcpDialer<R> {
         let Self { runtime, config, sessions, .. } = self;
-        let shared = Arc::new(Shared { runtime, config, sessions, hub, hello: Mutex::new(hello) });
+        let shared = Arc::new(Shared {
+            runtime,
+            config,
+            sessions,
+            hub,
+            hello: Mutex::new(hello),
+            refusals: LogPace::default(),
+        });
         let (listening, closed) = oneshot::channel();
         shared.runtime.spawn(accept(shared.clone(), self.socket, closed));
         TcpDialer { shared, _listening: listening }
@@ -120,6 +128,8 @@ pub(crate) struct Shared<R> {
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) hub: Hub,
     hello: Mutex<Hello>,
+    /// The lines about who was refused.
+    pub(crate) refusals: LogPace,
 }
 
 impl<R> Shared<R> {

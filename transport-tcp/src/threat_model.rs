@@ -12,6 +12,8 @@
 //!   started from joining. Once it is gone and forgotten (`forget_after`), the others agree again, save for names of
 //!   which it told some, and only these, that they had ended and that all knew of it: unregister such a name and register
 //!   it anew. The simulator plays a member that sends any message at any time.
+//!   One that sends more control messages than can be handled is slowed by TCP, then dropped and kept away
+//!   ([`LinkBounds::flood_after`](skep::link::LinkBounds)), so that the rest goes on.
 //! - **Who has the secret** is as good as a member, and under any name: all nodes have the same secret. With
 //!   certificates (`session::tls`, feature `tls`) a node is let in only under the name in its own.
 //! - **The user** that a node runs as. The secret that nodes of one host share by default is as safe as that user's
@@ -33,7 +35,7 @@
 //! | hold connections open | at most [`max_half_open`](crate::TcpConfig::max_half_open) of them, and [per address](crate::TcpConfig::max_half_open_per_address), for at most the [handshake's time](crate::TcpConfig::handshake_timeout), for one message of the handshake each; at the bound the oldest gives way, and honest handshakes take milliseconds |
 //! | send endless or huge messages | a closed connection: before a peer is known, a message of more than some 1,100 bytes (with TLS 16 KiB) is refused by its length; later, a frame of more than 1 MiB |
 //! | stop reading | the end of his own link, after [`write_stall`](crate::TcpConfig::write_stall); what waits for it is bounded ([`LinkBounds`](skep::link::LinkBounds)) |
-//! | fill the log | one line for each refused node, none above `debug` for whoever is none |
+//! | fill the log | five lines a minute for each address that is refused, the next of which tells how many were left out; none above `debug` for whoever is no node |
 //!
 //! # What is not defended
 //!

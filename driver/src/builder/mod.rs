@@ -20,6 +20,7 @@ use skep_core::id::{Address, Kind, Name, NodePattern, Role, Source};
 use skep_core::placement::StrategyId;
 
 use crate::discovery::Discovery;
+use crate::link::LinkBounds;
 use crate::runtime::Runtime;
 use crate::sources::Topology;
 use crate::start_error::StartError;
@@ -71,6 +72,7 @@ pub struct NodeBuilder<R: Runtime, T: Transport<R>> {
     settings: Vec<Setting>,
     roles: Vec<Role>,
     max_state: usize,
+    link_bounds: LinkBounds,
     until: BoxFuture<'static, ()>,
     mistake: Option<StartError>,
 }
@@ -92,6 +94,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             settings: Vec::new(),
             roles: Vec::new(),
             max_state: MAX_STATE,
+            link_bounds: LinkBounds::default(),
             until: pending().boxed(),
             mistake: None,
         }
@@ -119,6 +122,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             settings: self.settings,
             roles: self.roles,
             max_state: self.max_state,
+            link_bounds: self.link_bounds,
             until: self.until,
             mistake: self.mistake,
         }
@@ -195,6 +199,14 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
     #[must_use]
     pub fn max_state(mut self, bytes: usize) -> Self {
         self.max_state = bytes;
+        self
+    }
+
+    /// What may wait on each link, in bytes, and for how long a peer may send more than can be handled. None of them
+    /// may be zero.
+    #[must_use]
+    pub fn link_bounds(mut self, bounds: LinkBounds) -> Self {
+        self.link_bounds = bounds;
         self
     }
 

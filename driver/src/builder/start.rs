@@ -20,7 +20,7 @@ use super::oversight::{oversee, turn_wheel};
 use super::singletons::{register_later, register_singleton};
 use crate::engine::Engine;
 use crate::host::Host;
-use crate::link::{Hub, LinkBounds};
+use crate::link::Hub;
 use crate::mail::Entrance;
 use crate::node::{Node, Shared};
 use crate::runtime::{Platform, Runtime};
@@ -55,6 +55,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         let node = text("name", &self.name, |text| NodeName::new(text))?;
         let cluster = text("cluster", &self.cluster, |text| ClusterName::new(text))?;
         check_messages(&self.codes)?;
+        self.link_bounds.check().map_err(StartError::Config)?;
         let listener = self.transport.bind(self.runtime.clone()).await.map_err(StartError::Bind)?;
 
         let life = Life(platform.unix_micros());
@@ -71,10 +72,10 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             Arc::new(Shared::new(node, cluster, address, platform.clone(), life, self.max_state))
         };
         let entrance = Entrance { inbox: shared.inbox.clone(), router: shared.router.clone() };
-        let hub = Hub::new(Arc::new(entrance), LinkBounds::default());
+        let hub = Hub::new(Arc::new(entrance), self.link_bounds.clone(), shared.reached.clone());
         let dialer = listener.serve(Hello::of(&config), hub);
         let host = Host::new(shared.clone(), self.codes);
-        let engine = Engine::new(shared.clone(), config, machine, dialer, host);
+        let engine = Engine::new(shared.clone(), config, machine, dialer, host, self.link_bounds.flood_after);
         platform.spawn(oversee(shared.clone(), engine.run()));
         platform.spawn(turn_wheel(shared.clone()));
         for topology in self.topologies {

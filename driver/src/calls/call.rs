@@ -17,6 +17,7 @@ use super::reply::ReplyPath;
 use super::router::{Resident, Route, Router};
 use super::wheel::Outcome;
 use super::wire::{self, Header, Undelivered, Unframed};
+use crate::limits::Limit;
 use crate::link::PushError;
 use crate::lookup::Watch;
 use crate::worker::{Call, LONGEST, Message, MessageId, ReplyTo};
@@ -78,6 +79,7 @@ impl Router {
         waiting: &Waiting,
     ) -> Result<Result<M::Reply, CallError>, M> {
         let Some(ticket) = self.pending.open(self.platform.now(), waiting.until) else {
+            self.reached.count(Limit::PendingCalls);
             return Ok(Err(CallError::Overloaded));
         };
         let mut watch = None;

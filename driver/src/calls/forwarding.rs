@@ -208,7 +208,7 @@ impl Router {
         let (to, frame) = match then {
             Then::Acknowledge(to, number) => (to, wire::plain(wire::FORWARDED, &number)),
             Then::Flushed(to, token) if to == self.life() => {
-                return self.inbox.post(Mail::Flushed { from: to, token });
+                return self.inbox.post(Mail::Flushed { from: to, token, credit: None });
             }
             Then::Flushed(to, token) => (to, wire::plain(wire::FLUSHED, &token.0)),
         };

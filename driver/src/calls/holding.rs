@@ -15,6 +15,7 @@ use super::forwarding::PAUSE;
 use super::reply::ReplyPath;
 use super::router::{Resident, Route, Router};
 use super::wire::{self, Header, Undelivered};
+use crate::limits::Limit;
 use crate::link::Link;
 use crate::lookup::{Known, Located};
 use crate::mail::Mail;
@@ -116,7 +117,10 @@ impl Router {
             match self.holds().hold(name, letter, weight) {
                 Ok(()) => return Ok(Way::Held),
                 Err(NotHeld::Free(_)) => {} // it has just been freed
-                Err(NotHeld::Full(_)) => return Err(SendError::MailboxFull),
+                Err(NotHeld::Full(_)) => {
+                    self.reached.count(Limit::Held);
+                    return Err(SendError::MailboxFull);
+                }
             }
         }
     }
@@ -131,7 +135,10 @@ impl Router {
         let held = holds.hold(name, letter, weight);
         drop(holds);
         self.try_later(self.life());
-        held.map_err(|_| SendError::MailboxFull)
+        held.map_err(|_| {
+            self.reached.count(Limit::Held);
+            SendError::MailboxFull
+        })
     }
 
     /// A message went to this life while names moved. If its own did, then perhaps behind the question that was

@@ -20,5 +20,5 @@ pub(crate) use chain::Waiting;
 pub use error::{CallError, Handled, SendError};
 pub(crate) use forwarding::Forwarding;
 pub use reply::ReplyPath;
-pub(crate) use router::{Resident, Router, Stands};
+pub(crate) use router::{Resident, Router, Stands, is_for_engine};
 pub use wire::Undelivered;

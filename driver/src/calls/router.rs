@@ -20,7 +20,8 @@ use super::pending::Pending;
 use super::reply::ReplyPath;
 use super::wheel::{Key, Outcome};
 use super::wire::{self, Header, Moved, Undelivered, Verdict};
-use crate::link::Link;
+use crate::limits::{Limit, Reached};
+use crate::link::{Credit, Link};
 use crate::lookup::{ByName, Known, Lookup};
 use crate::mail::{Inbox, Mail};
 use crate::runtime::Platform;
@@ -29,6 +30,11 @@ use crate::worker::{Delivery, MessageId};
 
 /// At most this many calls of one node wait for their answer.
 const MAX_PENDING: usize = 1 << 20;
+
+/// Whether the engine answers a frame of this kind. All others are dealt with where they are read.
+pub(crate) fn is_for_engine(kind: u16) -> bool {
+    matches!(kind, wire::FLUSH | wire::FLUSHED)
+}
 
 /// The data path of one node.
 pub(crate) struct Router {
@@ -54,6 +60,7 @@ pub(crate) struct Router {
     life: AtomicU64,
     ended: AtomicBool,
     malformed: AtomicU64,
+    pub(crate) reached: Arc<Reached>,
 }
 
 /// A worker that runs here, as the data path sees it.
@@ -95,9 +102,15 @@ pub(crate) enum Route {
 }
 
 impl Router {
-    pub(crate) fn new(platform: Platform, life: Life, max_state: usize, inbox: Arc<Inbox>) -> Self {
+    pub(crate) fn new(
+        platform: Platform,
+        life: Life,
+        max_state: usize,
+        inbox: Arc<Inbox>,
+        reached: Arc<Reached>,
+    ) -> Self {
         Self {
-            arrivals: Arc::new(Arrivals::new(platform.clone(), max_state)),
+            arrivals: Arc::new(Arrivals::new(platform.clone(), max_state, reached.clone())),
             platform,
             lookup: Lookup::new(),
             links: Arc::new(Links::default()),
@@ -115,6 +128,7 @@ impl Router {
             life: AtomicU64::new(life.0),
             ended: AtomicBool::new(false),
             malformed: AtomicU64::new(0),
+            reached,
         }
     }
 
@@ -213,15 +227,21 @@ impl Router {
     }
 
     /// Takes a frame of the calls lane or the bulk lane. Never waits.
-    pub(crate) fn passed(&self, link: &Link, frame: Frame) {
+    pub(crate) fn passed(&self, link: &Link, frame: Frame, credit: Option<Credit>) {
         let kind = frame.kind;
         let understood = match kind {
             wire::REQUEST | wire::ONE_WAY => self.on_message(link, kind, &frame.body),
             wire::REPLY => self.on_reply(link.peer(), frame.body),
             wire::FORWARD => self.on_forward(link, &frame.body),
             wire::FORWARDED => self.on_forwarded(link.peer(), &frame.body),
-            wire::FLUSH => self.post_token(&frame.body, |token| Mail::Question { asker: link.peer(), token }),
-            wire::FLUSHED => self.post_token(&frame.body, |token| Mail::Flushed { from: link.peer(), token }),
+            wire::FLUSH => self.post_token(&frame.body, |token| {
+                let asker = link.peer();
+                Mail::Question { asker, token, credit }
+            }),
+            wire::FLUSHED => self.post_token(&frame.body, |token| {
+                let from = link.peer();
+                Mail::Flushed { from, token, credit }
+            }),
             wire::MOVED => {
                 postcard::from_bytes::<Moved>(&frame.body).ok().map(|moved| self.on_call_moved(&moved))
             }
@@ -256,6 +276,9 @@ impl Router {
         match self.residents.get(name) {
             Some(resident) if self.may_take(&resident, name, epoch) => {
                 if let Err((why, path)) = resident.mailbox.deliver(id, message, path) {
+                    if why == Undelivered::Overloaded {
+                        self.reached.count(Limit::Mailbox);
+                    }
                     path.refuse(why);
                 }
             }

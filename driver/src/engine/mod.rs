@@ -1,6 +1,7 @@
 //! The one task that owns the machine: waits for mail or a deadline, and carries out what the machine orders.
 
 mod asking;
+mod flood;
 mod lives;
 
 use std::collections::{HashMap, VecDeque};
@@ -11,14 +12,15 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use skep_core::error::RetireReason;
-use skep_core::event::{Event, Input, Output, Request, WorkerSpec};
+use skep_core::error::{DialFailure, RetireReason};
+use skep_core::event::{Event, Input, Output, Request, Way, WorkerSpec};
 use skep_core::id::{CallId, Life, LinkId};
 use skep_core::{Config, Instant, Machine};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::host::{Copy, Host};
-use crate::link::Link;
+use crate::limits::Limit;
+use crate::link::{Credit, Link};
 use crate::logging;
 use crate::mail::Mail;
 use crate::node::Shared;
@@ -27,6 +29,7 @@ use crate::transport::Dialer;
 use crate::worker::Beaten;
 
 use asking::{Answer, Asked};
+use flood::Floods;
 
 /// At most so many inputs are handled before what they led to is carried out.
 const AT_ONCE: usize = 128;
@@ -50,10 +53,18 @@ pub(crate) struct Engine<D> {
     abandoned: bool,
     /// Members that were just counted down.
     dead: Vec<Life>,
+    floods: Floods,
 }
 
 impl<D: Dialer> Engine<D> {
-    pub(crate) fn new(shared: Arc<Shared>, config: Config, machine: Machine, dialer: D, host: Host) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        config: Config,
+        machine: Machine,
+        dialer: D,
+        host: Host,
+        flood_after: Duration,
+    ) -> Self {
         Self {
             shared,
             config,
@@ -67,6 +78,7 @@ impl<D: Dialer> Engine<D> {
             alarm: None,
             abandoned: false,
             dead: Vec::new(),
+            floods: Floods::new(flood_after),
         }
     }
 
@@ -78,6 +90,7 @@ impl<D: Dialer> Engine<D> {
         }
         loop {
             self.wait(&mut mail).await;
+            self.floods.begin_turn();
             while !mail.is_empty() {
                 self.take(&mut mail);
                 if let Some(ending) = self.carry_out() {
@@ -142,6 +155,9 @@ impl<D: Dialer> Engine<D> {
     fn read(&mut self, mail: Mail) -> Option<Input> {
         match mail {
             Mail::LinkUp { way, peer, link } => {
+                if self.floods.is_kept_away(self.shared.platform.now(), &peer.node) {
+                    return self.keep_away(way, &link);
+                }
                 let id = link.id();
                 debug!(target: "skep", link = id.0, node = %peer.node, life = %peer.life, ?way, "link up");
                 self.shared.learn(peer.life, &peer.node);
@@ -150,10 +166,13 @@ impl<D: Dialer> Engine<D> {
                 Some(Input::LinkUp { link: id, way, peer })
             }
             Mail::Control { link, frame, credit } => {
-                drop(credit);
+                if self.is_flood(link, credit) {
+                    return self.drop_flooder(link);
+                }
                 self.links.contains_key(&link).then_some(Input::Message { link, frame })
             }
             Mail::LinkDown { link, peer } => {
+                self.floods.on_link_gone(link);
                 self.links.remove(&link)?;
                 debug!(target: "skep", link = link.0, life = %peer, "link down");
                 self.shared.router.link_down(link, peer);
@@ -197,11 +216,13 @@ impl<D: Dialer> Engine<D> {
                 self.host.on_detached(name, epoch);
                 None
             }
-            Mail::Question { asker, token } => {
+            Mail::Question { asker, token, credit } => {
+                drop(credit);
                 self.shared.router.on_question(asker, token);
                 None
             }
-            Mail::Flushed { from, token } => {
+            Mail::Flushed { from, token, credit } => {
+                drop(credit);
                 self.shared.router.on_flushed(from, token);
                 None
             }
@@ -219,6 +240,33 @@ impl<D: Dialer> Engine<D> {
                 let deadline = self.shared.platform.now() + ABANDONED;
                 Some(self.ask(Asked { request: Request::Leave, deadline, answer: Answer::ToNobody }))
             }
+        }
+    }
+
+    fn is_flood(&mut self, link: LinkId, credit: Credit) -> bool {
+        let is_pressed = credit.is_pressed();
+        drop(credit);
+        self.links.contains_key(&link) && self.floods.on_control(self.shared.platform.now(), link, is_pressed)
+    }
+
+    /// Its peer sends more than can be handled, and does not stop: the others shall not suffer from it.
+    fn drop_flooder(&mut self, link: LinkId) -> Option<Input> {
+        self.floods.on_link_gone(link);
+        let gone = self.links.remove(&link)?;
+        let away = self.floods.drop_peer(self.shared.platform.now(), gone.node());
+        warn!(target: "skep", node = %gone.node(), ?away, "{} floods this node: link closed", gone.node());
+        self.shared.reached.count(Limit::Flood);
+        self.close_link(gone);
+        Some(Input::LinkDown { link })
+    }
+
+    /// It flooded this node shortly before. The machine, if it ordered this link, tries again later.
+    fn keep_away(&mut self, way: Way, link: &Link) -> Option<Input> {
+        self.shared.reached.count(Limit::KeptAway);
+        link.close();
+        match way {
+            Way::Dialled(address) => Some(Input::DialFailed { address, failure: DialFailure::Unreachable }),
+            Way::Accepted => None,
         }
     }
 
@@ -273,6 +321,7 @@ impl<D: Dialer> Engine<D> {
                 }
             }
             Output::Close { link, reason: _ } => {
+                self.floods.on_link_gone(link);
                 if let Some(link) = self.links.remove(&link) {
                     self.close_link(link);
                 }

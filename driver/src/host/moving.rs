@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::{Host, Hosted, Phase, SeatId, no_code};
 use crate::calls::{Resident, Stands};
+use crate::limits::Limit;
 use crate::mail::Mail;
 use crate::states;
 use crate::worker::{self, Beaten, Beginning, Wish};
@@ -54,6 +55,7 @@ impl Host {
             worker::Handoff::Restart => Handoff::Restart,
             worker::Handoff::Resume(state) if state.as_bytes().len() > max_state => {
                 let bytes = state.as_bytes().len();
+                self.shared.reached.count(Limit::StateLength);
                 match why {
                     MoveReason::Balance | MoveReason::Conflict => {
                         warn!(target: "skep", %name, bytes, max_state, "{name} stays: its state is too long to move");

@@ -9,8 +9,9 @@ use skep_core::id::{Life, LinkId, NodeName};
 use skep_core::wire::{Frame, Lane};
 
 use super::hub::Sink;
-use super::lanes::{Lanes, LinkBounds};
+use super::lanes::{HANDLING, Lanes, LinkBounds};
 use super::shared::{Shared, Side, Stage, State, remember};
+use crate::limits::{Limit, Reached};
 
 /// A transport's ends of one link.
 pub struct LinkEnds {
@@ -78,6 +79,7 @@ pub(crate) fn link(
     node: NodeName,
     bounds: LinkBounds,
     sink: Arc<dyn Sink>,
+    reached: Arc<Reached>,
 ) -> (Link, LinkEnds) {
     let state = Mutex::new(State {
         stage: Stage::Open,
@@ -90,7 +92,7 @@ pub(crate) fn link(
         end: Vec::new(),
         ends: 2,
     });
-    let shared = Arc::new(Shared { id, peer, node, bounds, sink, state });
+    let shared = Arc::new(Shared { id, peer, node, bounds, sink, reached, state });
     let ends = LinkEnds {
         link: id,
         outgoing: Outgoing { shared: shared.clone() },
@@ -132,8 +134,13 @@ impl Link {
         let lane = frame.lane();
         if !state.lanes.has_room(lane, &self.shared.bounds) {
             drop(state);
-            if lane == Lane::Control {
-                self.shared.end(Side::Node);
+            match lane {
+                Lane::Control => {
+                    self.shared.reached.count(Limit::ControlQueue);
+                    self.shared.end(Side::Node);
+                }
+                Lane::Calls => self.shared.reached.count(Limit::CallQueue),
+                Lane::Bulk => self.shared.reached.count(Limit::BulkQueue),
             }
             return Err(PushError::Full);
         }
@@ -158,6 +165,7 @@ impl Link {
     /// [`Ended`] when the link ended before.
     pub async fn push_when_room(&self, frame: Frame) -> Result<(), Ended> {
         let lane = frame.lane();
+        let mut has_waited = false;
         poll_fn(|context| {
             let mut state = self.shared.state();
             if state.stage != Stage::Open {
@@ -173,6 +181,9 @@ impl Link {
                 return Poll::Ready(Ok(()));
             }
             remember(&mut state.room, context.waker());
+            if !std::mem::replace(&mut has_waited, true) {
+                self.shared.reached.count(Limit::BulkQueue);
+            }
             Poll::Pending
         })
         .await
@@ -259,34 +270,43 @@ impl Drop for Outgoing {
 }
 
 impl Incoming {
-    /// Takes a frame. Waits while the node is behind with control frames: stop reading meanwhile.
+    /// Takes a frame. Waits while the node is behind with control frames and others that its engine handles: stop
+    /// reading meanwhile, so that the peer has to wait too.
     ///
     /// # Errors
     /// [`Ended`] when the link was closed from inside: stop reading.
     pub async fn frame(&mut self, frame: Frame) -> Result<(), Ended> {
-        if !frame.is_control() {
+        if !self.shared.sink.is_for_engine(&frame) {
             if self.shared.state().stage != Stage::Open {
                 return Err(Ended);
             }
-            self.shared.sink.passed(&Link { shared: self.shared.clone() }, frame);
+            self.shared.sink.passed(&Link { shared: self.shared.clone() }, frame, None);
             return Ok(());
         }
-        let length = frame.wire_len();
+        let weight = frame.wire_len() + HANDLING;
+        let mut has_waited = false;
         poll_fn(|context| {
             let mut state = self.shared.state();
             if state.stage != Stage::Open {
                 return Poll::Ready(Err(Ended));
             }
             if state.unhandled < self.shared.bounds.unhandled {
-                state.unhandled += length;
+                state.unhandled += weight;
                 return Poll::Ready(Ok(()));
             }
             state.reader = Some(context.waker().clone());
+            if !std::mem::replace(&mut has_waited, true) {
+                self.shared.reached.count(Limit::Unhandled);
+            }
             Poll::Pending
         })
         .await?;
-        let credit = Credit { shared: self.shared.clone(), length };
-        self.shared.sink.control(self.shared.id, frame, credit);
+        let credit = Credit { shared: self.shared.clone(), weight };
+        if frame.is_control() {
+            self.shared.sink.control(self.shared.id, frame, credit);
+        } else {
+            self.shared.sink.passed(&Link { shared: self.shared.clone() }, frame, Some(credit));
+        }
         Ok(())
     }
 
@@ -314,17 +334,27 @@ impl Drop for Incoming {
     }
 }
 
-/// Room that one control frame takes until it is handled. Dropping it lets the reader go on.
+/// Room that one frame for the engine takes until it is handled. Dropping it lets the reader go on.
 pub(crate) struct Credit {
     shared: Arc<Shared>,
-    length: usize,
+    weight: usize,
+}
+
+impl Credit {
+    /// Whether more than half of what may wait does, this frame included.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.shared.state().unhandled > self.shared.bounds.unhandled / 2
+    }
 }
 
 impl Drop for Credit {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        state.unhandled -= self.length;
-        let reader = if state.unhandled < self.shared.bounds.unhandled { state.reader.take() } else { None };
+        state.unhandled -= self.weight;
+        // Not for each frame: a reader that waited goes on when there is room for many. It stays above the half that
+        // tells a flood.
+        let has_room = state.unhandled < self.shared.bounds.unhandled / 4 * 3;
+        let reader = if has_room { state.reader.take() } else { None };
         drop(state);
         if let Some(reader) = reader {
             reader.wake();

@@ -13,36 +13,54 @@ use skep_core::wire::{Frame, Hello};
 
 use super::ends::{self, Credit, Link, LinkEnds};
 use super::lanes::LinkBounds;
+use crate::limits::{Limit, Reached};
 
 /// Where a transport reports to. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Hub {
     sink: Arc<dyn Sink>,
     bounds: LinkBounds,
+    reached: Arc<Reached>,
     next: Arc<AtomicU64>,
 }
 
 /// Who takes what comes in through a hub. None of these may block.
 pub(crate) trait Sink: Send + Sync {
     fn up(&self, way: Way, peer: Hello, link: Link);
+    /// Whether its engine handles such a frame: then there is a bound to how many wait for it.
+    fn is_for_engine(&self, frame: &Frame) -> bool {
+        frame.is_control()
+    }
     fn control(&self, link: LinkId, frame: Frame, credit: Credit);
-    fn passed(&self, link: &Link, frame: Frame);
+    /// Any other frame, with credit if it is for the engine.
+    fn passed(&self, link: &Link, frame: Frame, credit: Option<Credit>);
     fn down(&self, link: LinkId, peer: Life);
     fn dial_failed(&self, address: Address, failure: DialFailure);
 }
 
 impl Hub {
-    pub(crate) fn new(sink: Arc<dyn Sink>, bounds: LinkBounds) -> Self {
-        Self { sink, bounds, next: Arc::new(AtomicU64::new(1)) }
+    pub(crate) fn new(sink: Arc<dyn Sink>, bounds: LinkBounds, reached: Arc<Reached>) -> Self {
+        Self { sink, bounds, reached, next: Arc::new(AtomicU64::new(1)) }
     }
 
     /// A link is up: both hellos are admitted.
     pub fn link_up(&self, way: Way, peer: Hello) -> LinkEnds {
         let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
-        let (link, ends) =
-            ends::link(id, peer.life, peer.node.clone(), self.bounds.clone(), self.sink.clone());
+        let (link, ends) = ends::link(
+            id,
+            peer.life,
+            peer.node.clone(),
+            self.bounds.clone(),
+            self.sink.clone(),
+            self.reached.clone(),
+        );
         self.sink.up(way, peer, link);
         ends
+    }
+
+    /// A limit of the transport was reached: once more in its count.
+    pub fn reached(&self, limit: Limit) {
+        self.reached.count(limit);
     }
 
     /// A dial made no link.
@@ -65,12 +83,14 @@ pub fn hub() -> (Hub, Reports) {
 /// As [`hub`], with bounds that a test can reach.
 pub fn hub_with(bounds: LinkBounds) -> (Hub, Reports) {
     let (sender, receiver) = mpsc::unbounded();
-    (Hub::new(Arc::new(Reporter { sender }), bounds), Reports { receiver })
+    let reached = Arc::<Reached>::default();
+    (Hub::new(Arc::new(Reporter { sender }), bounds, reached.clone()), Reports { receiver, reached })
 }
 
 /// What a transport reported. Control frames that were not taken from here count as not handled.
 pub struct Reports {
     receiver: UnboundedReceiver<(Report, Option<Credit>)>,
+    reached: Arc<Reached>,
 }
 
 /// One thing that a transport reported.
@@ -115,6 +135,11 @@ impl Reports {
         self.receiver.next().await.expect("a hub or an end of a link is left to report").0
     }
 
+    /// How often this limit was reached.
+    pub fn times_reached(&self, limit: Limit) -> u64 {
+        self.reached.times(limit)
+    }
+
     /// The next report if it is there already.
     pub fn try_next(&mut self) -> Option<Report> {
         self.receiver.try_recv().ok().map(|(report, _)| report)
@@ -147,8 +172,8 @@ impl Sink for Reporter {
         self.tell(Report::Frame { link, frame }, Some(credit));
     }
 
-    fn passed(&self, link: &Link, frame: Frame) {
-        self.tell(Report::Frame { link: link.id(), frame }, None);
+    fn passed(&self, link: &Link, frame: Frame, credit: Option<Credit>) {
+        self.tell(Report::Frame { link: link.id(), frame }, credit);
     }
 
     fn down(&self, link: LinkId, _peer: Life) {

@@ -1,7 +1,9 @@
 //! What waits to be written on one link: three queues of encoded frames, each bounded in bytes.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use skep_core::error::ConfigError;
 use skep_core::wire::{Frame, Lane};
 
 /// What may wait on one link, in bytes on the wire. A lane takes a frame as long as it holds less than its bound.
@@ -14,15 +16,50 @@ pub struct LinkBounds {
     pub calls: usize,
     /// Bulk that waits to be written. Over it the sender waits.
     pub bulk: usize,
-    /// Control frames that were read and not yet handled. Over it the reader waits, and so the peer.
+    /// Control frames that were read and not yet handled, each counted with 1 KiB more than its length: small ones
+    /// take memory and time too. Over it the reader waits, and so the peer: this is the share of one link in what the
+    /// engine has before it, and others need not wait behind more than that.
     pub unhandled: usize,
+    /// For how long more than half of `unhandled` may wait without a pause. Then the peer floods this node: the link is
+    /// closed, and the peer kept away for a second, and for longer each time that it does it again.
+    pub flood_after: Duration,
+}
+
+impl LinkBounds {
+    /// # Errors
+    /// A bound is zero: nothing could be sent.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        for (field, bound) in [
+            ("link_bounds.control", self.control),
+            ("link_bounds.calls", self.calls),
+            ("link_bounds.bulk", self.bulk),
+            ("link_bounds.unhandled", self.unhandled),
+        ] {
+            if bound == 0 {
+                return Err(ConfigError::ZeroBound(field));
+            }
+        }
+        if self.flood_after.is_zero() {
+            return Err(ConfigError::ZeroDuration("link_bounds.flood_after"));
+        }
+        Ok(())
+    }
 }
 
 impl Default for LinkBounds {
     fn default() -> Self {
-        Self { control: 64 << 20, calls: 8 << 20, bulk: 1 << 20, unhandled: 4 << 20 }
+        Self {
+            control: 64 << 20,
+            calls: 8 << 20,
+            bulk: 1 << 20,
+            unhandled: 4 << 20,
+            flood_after: Duration::from_secs(10),
+        }
     }
 }
+
+/// What a frame that waits to be handled costs besides its bytes.
+pub(super) const HANDLING: usize = 1 << 10;
 
 /// Frames are gathered into chunks of about this size, so that taking them is a pointer swap.
 const CHUNK: usize = 32 << 10;

@@ -7,6 +7,7 @@ use skep_core::id::{Life, LinkId, NodeName};
 
 use super::hub::Sink;
 use super::lanes::{Lanes, LinkBounds};
+use crate::limits::Reached;
 
 /// The link itself.
 pub(super) struct Shared {
@@ -15,6 +16,7 @@ pub(super) struct Shared {
     pub(super) node: NodeName,
     pub(super) bounds: LinkBounds,
     pub(super) sink: Arc<dyn Sink>,
+    pub(super) reached: Arc<Reached>,
     pub(super) state: Mutex<State>,
 }
 

@@ -6,6 +6,7 @@ use skep_core::placement::StrategyId;
 use skep_core::wire::{Deframer, Frame, Hello};
 
 use super::*;
+use crate::limits::Limit;
 
 fn peer() -> Hello {
     Hello {
@@ -32,7 +33,7 @@ fn up(bounds: LinkBounds) -> (Link, LinkEnds, Reports) {
 }
 
 fn small() -> LinkBounds {
-    LinkBounds { control: 100, calls: 100, bulk: 100, unhandled: 100 }
+    LinkBounds { control: 100, calls: 100, bulk: 100, unhandled: 100, ..LinkBounds::default() }
 }
 
 async fn kinds(outgoing: &mut Outgoing, limit: usize) -> Vec<u16> {
@@ -73,6 +74,7 @@ fn too_much_control_ends_the_link_and_says_so_once() {
     link.push(frame(1, 200)).expect("the first frame fits whatever its length");
     assert_eq!(link.push(frame(1, 1)), Err(PushError::Full));
     assert!(matches!(reports.try_next(), Some(Report::Down { link: LinkId(1) })));
+    assert_eq!(reports.times_reached(Limit::ControlQueue), 1);
     assert_eq!(link.push(frame(1, 1)), Err(PushError::Ended));
     assert_eq!(block_on(ends.outgoing.take(&mut Vec::new(), 10)), Err(Ended));
     assert_eq!(block_on(ends.incoming.frame(frame(1, 1))), Err(Ended));
@@ -89,11 +91,12 @@ fn too_many_calls_are_refused_and_the_link_lives() {
     assert!(reports.try_next().is_none());
     assert_eq!(block_on(kinds(&mut ends.outgoing, 1000)), [1, 0x8000]);
     link.push(frame(0x8000, 1)).expect("there is room again");
+    assert_eq!(reports.times_reached(Limit::CallQueue), 1);
 }
 
 #[test]
 fn bulk_waits_for_room() {
-    let (link, mut ends, _reports) = up(small());
+    let (link, mut ends, reports) = up(small());
     link.push(frame(0xc000, 200)).expect("there is room");
     let mut waiting = std::pin::pin!(link.push_when_room(frame(0xc001, 1)));
     block_on(async {
@@ -102,6 +105,7 @@ fn bulk_waits_for_room() {
         waiting.await.expect("the link is open");
         assert_eq!(kinds(&mut ends.outgoing, 1000).await, [0xc001]);
     });
+    assert_eq!(reports.times_reached(Limit::BulkQueue), 1);
 }
 
 #[test]
@@ -128,6 +132,26 @@ fn the_reader_waits_while_the_node_is_behind() {
         assert!(matches!(reports.next().await, Report::Frame { frame: Frame { kind: 1, .. }, .. }));
         second.await.expect("the link is open");
         assert!(matches!(reports.next().await, Report::Frame { frame: Frame { kind: 2, .. }, .. }));
+    });
+    assert_eq!(reports.times_reached(Limit::Unhandled), 1);
+}
+
+#[test]
+fn small_frames_weigh_too_and_a_reader_goes_on_only_when_there_is_room_for_some() {
+    let bounds = LinkBounds { unhandled: 8 << 10, ..small() };
+    let (_link, mut ends, mut reports) = up(bounds);
+    block_on(async {
+        for kind in 0..8 {
+            ends.incoming.frame(frame(kind, 1)).await.expect("the link is open");
+        }
+        let mut next = std::pin::pin!(ends.incoming.frame(frame(9, 1)));
+        assert!(poll!(&mut next).is_pending(), "8 KiB are taken by 8 frames");
+        let waker = futures::task::noop_waker();
+        assert!(next.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        for _ in 0..3 {
+            reports.next().await;
+        }
+        next.await.expect("the link is open");
     });
 }
 

@@ -18,6 +18,9 @@ pub mod guarantees {}
 #[doc = include_str!("operating.md")]
 pub mod operating {}
 
+#[doc = include_str!("limits.md")]
+pub mod limits {}
+
 #[doc = include_str!("from_swarm.md")]
 pub mod from_swarm {}
 

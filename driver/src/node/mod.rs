@@ -21,6 +21,7 @@ use skep_core::id::{Address, ClusterName, Life, Name, NodeName};
 
 use crate::calls::Waiting;
 use crate::events::Events;
+use crate::limits::Limit;
 use crate::mail::Mail;
 use crate::status::Ending;
 use crate::worker::CurrentEpoch;
@@ -208,6 +209,13 @@ impl Node {
             }
             Some(_) | None => Err(NodeEnded),
         }
+    }
+
+    /// How often each limit of this node was reached since its start. The [manual](crate::manual::limits) says what
+    /// happens at each.
+    pub fn limits_reached(&self) -> impl Iterator<Item = (Limit, u64)> + use<> {
+        let reached = self.shared.reached.clone();
+        Limit::ALL.into_iter().map(move |limit| (limit, reached.times(limit)))
     }
 
     /// Gives all workers to other nodes and owns nothing from now on; discovery stops. Returns how many were given

@@ -8,6 +8,7 @@ use skep_core::id::{Address, ClusterName, Life, NodeName};
 use super::Node;
 use crate::calls::Router;
 use crate::events::Board;
+use crate::limits::Reached;
 use crate::mail::{Inbox, Mail};
 use crate::runtime::Platform;
 use crate::status::{Ending, Status};
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) router: Arc<Router>,
     pub(crate) board: Arc<Board>,
     pub(crate) status: Status,
+    pub(crate) reached: Arc<Reached>,
     names: RwLock<HashMap<Life, NodeName>>,
 }
 
@@ -40,7 +42,8 @@ impl Shared {
         max_state: usize,
     ) -> Self {
         let inbox = Arc::new(Inbox::new());
-        let router = Arc::new(Router::new(platform.clone(), life, max_state, inbox.clone()));
+        let reached = Arc::<Reached>::default();
+        let router = Arc::new(Router::new(platform.clone(), life, max_state, inbox.clone(), reached.clone()));
         let names = RwLock::new(HashMap::from([(life, name.clone())]));
         Self {
             name,
@@ -49,8 +52,9 @@ impl Shared {
             platform,
             inbox,
             router,
-            board: Arc::new(Board::new()),
+            board: Arc::new(Board::new(reached.clone())),
             status: Status::new(life),
+            reached,
             names,
         }
     }

@@ -9,6 +9,7 @@ use skep_core::Instant;
 use skep_core::id::{Epoch, Life, Name, Reason};
 
 use super::chunk::Header;
+use crate::limits::{Limit, Reached};
 use crate::runtime::Platform;
 use crate::worker::{Arriving, State};
 
@@ -27,6 +28,7 @@ pub(crate) struct Arrivals {
     platform: Platform,
     /// The longest state, and how many bytes may be here at once that nobody wants yet.
     max_state: usize,
+    reached: Arc<Reached>,
     table: Mutex<Table>,
 }
 
@@ -57,8 +59,8 @@ enum Progress {
 }
 
 impl Arrivals {
-    pub(crate) fn new(platform: Platform, max_state: usize) -> Self {
-        Self { platform, max_state, table: Mutex::default() }
+    pub(crate) fn new(platform: Platform, max_state: usize, reached: Arc<Reached>) -> Self {
+        Self { platform, max_state, reached, table: Mutex::default() }
     }
 
     /// The longest state that may be sent or received, in bytes.
@@ -91,7 +93,11 @@ impl Arrivals {
         let (header, piece) = postcard::take_from_bytes::<Header<'_>>(body).ok()?;
         let name = Name::new(header.name).ok()?;
         let end = header.offset.checked_add(piece.len() as u64)?;
-        if header.total > self.max_state as u64 || end > header.total {
+        if header.total > self.max_state as u64 {
+            self.reached.count(Limit::StateLength);
+            return None;
+        }
+        if end > header.total {
             return None;
         }
         let key = (from, name, header.under);
@@ -111,7 +117,9 @@ impl Arrivals {
             None => Arrival::new(self.platform.now()),
         };
         arrival.take(&header, piece);
-        table.keep(key, arrival, self.max_state, self.platform.now());
+        if !table.keep(key, arrival, self.max_state, self.platform.now()) {
+            self.reached.count(Limit::EarlyStates);
+        }
         Some(())
     }
 
@@ -141,8 +149,8 @@ impl Table {
     }
 
     /// Keeps one until its copy is ordered. Where there is no room, those whose time is over give way; if that is
-    /// not enough it is dropped, and its move tried again.
-    fn keep(&mut self, key: Key, arrival: Arrival, max_bytes: usize, now: Instant) {
+    /// not enough it is dropped, and its move tried again. Says whether it is kept.
+    fn keep(&mut self, key: Key, arrival: Arrival, max_bytes: usize, now: Instant) -> bool {
         let is_full = |table: &Self| {
             table.unwanted.len() >= MAX_UNWANTED || table.unwanted_bytes + arrival.bytes.len() > max_bytes
         };
@@ -150,10 +158,12 @@ impl Table {
             self.unwanted.retain(|_, arrival| now < arrival.since + PATIENCE);
             self.unwanted_bytes = self.unwanted.values().map(|arrival| arrival.bytes.len()).sum();
         }
-        if !is_full(self) {
-            self.unwanted_bytes += arrival.bytes.len();
-            self.unwanted.insert(key, arrival);
+        if is_full(self) {
+            return false;
         }
+        self.unwanted_bytes += arrival.bytes.len();
+        self.unwanted.insert(key, arrival);
+        true
     }
 }
 
@@ -207,7 +217,7 @@ mod tests {
 
     fn arrivals(max_state: usize) -> (SimRuntime, Arc<Arrivals>) {
         let runtime = SimRuntime::new(1);
-        (runtime.clone(), Arc::new(Arrivals::new(Platform::new(runtime), max_state)))
+        (runtime.clone(), Arc::new(Arrivals::new(Platform::new(runtime), max_state, Arc::default())))
     }
 
     fn name(text: &str) -> Name {
@@ -296,5 +306,7 @@ mod tests {
             (2, 3),
             "1 and 2 bytes; 2 more are too many"
         );
+        assert_eq!(arrivals.reached.times(Limit::EarlyStates), 1);
+        assert_eq!(arrivals.reached.times(Limit::StateLength), 1);
     }
 }

@@ -1,7 +1,9 @@
 //! What a command has to show when it worked: the contract's fields.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use skep::{CallError, Member, Registered, Running};
+use skep::{CallError, Limit, Member, Registered, Running};
 use skep_core::event::{Counters, MemberView, Ownership, Registration, Status};
 
 use super::NotDone;
@@ -124,7 +126,7 @@ pub struct KnownNode {
 }
 
 /// Counters of this node since its start.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "see `skep_core::event::Counters`")]
 pub struct Figures {
     pub names: u64,
@@ -144,6 +146,8 @@ pub struct Figures {
     pub dials_failed: u64,
     pub sources: u64,
     pub sources_degraded: u64,
+    /// How often each limit was reached.
+    pub limits: BTreeMap<&'static str, u64>,
 }
 
 impl From<Registration> for Done {
@@ -229,9 +233,11 @@ impl From<MemberView> for KnownNode {
     }
 }
 
-impl From<Counters> for Figures {
-    fn from(counters: Counters) -> Self {
+impl Figures {
+    /// These, and how often each limit was reached.
+    pub fn new(counters: Counters, limits: impl Iterator<Item = (Limit, u64)>) -> Self {
         Self {
+            limits: limits.map(|(limit, times)| (limit.name(), times)).collect(),
             names: counters.names,
             enrolments: counters.enrolments,
             members: counters.members,

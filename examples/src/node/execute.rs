@@ -10,7 +10,7 @@ use skep::{
 };
 use skep_core::id::{Name, Payload};
 
-use crate::answers::{Done, NotDone, Outcome, RegisteredName, RunningWorker};
+use crate::answers::{Done, Figures, NotDone, Outcome, RegisteredName, RunningWorker};
 use crate::commands::{Asked, Command, HELP, Wanted};
 use crate::kinds::{Text, Who};
 
@@ -92,7 +92,7 @@ async fn carry_out<R: Runtime>(runtime: R, node: Node, asked: Asked) -> Result<D
         }
         Command::Owner { name } => Ok(node.owner(name).await?.into()),
         Command::Drain => Ok(Done::Moved { moved: node.drain(timeout).await? }),
-        Command::Stats => Ok(Done::Stats(node.counters().await?.into())),
+        Command::Stats => Ok(Done::Stats(Figures::new(node.counters().await?, node.limits_reached()))),
         Command::Help => Ok(Done::Help { help: HELP }),
         Command::Quit => unreachable!("the session itself quits"),
     }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use skep::Limit;
 use skep::core::id::Address;
 use skep::core::wire::{Frame, Hello, MAX_FRAME};
 use skep::link::{PushError, Report};
@@ -45,6 +46,7 @@ async fn garbage_is_hung_up_on_without_a_word<R: TcpSockets>(runtime: R) {
     .await;
     let mut a = node(&runtime, "a", 1).await;
     linked(&mut a, &mut b).await;
+    assert_eq!(b.reports.times_reached(Limit::HandshakeBytes), 5);
 }
 
 async fn a_refusal_arrives_even_if_the_peer_talks_on<R: TcpSockets>(runtime: R) {
@@ -110,6 +112,11 @@ async fn half_open_connections_are_bounded_and_the_newest_get_in<R: TcpSockets>(
     let (from_a, _) = linked(&mut a, &mut b).await;
     from_a.push(Frame { kind: 1, body: vec![] }).expect("there is room");
     b.next_frame().await;
+    let evicted = b.reports.times_reached(Limit::HalfOpenOfAddress);
+    assert!(
+        (46..=47).contains(&evicted),
+        "{evicted}: all but the last four, and perhaps one more for the node"
+    );
     drop(held);
 }
 
@@ -146,6 +153,7 @@ async fn bytes_that_are_no_frames_cost_only_their_link<R: TcpSockets>(runtime: R
     }
     from_a.push(Frame { kind: 1, body: vec![] }).expect("there is room");
     assert_eq!(b.next_frame().await.kind, 1);
+    assert_eq!(b.reports.times_reached(Limit::FrameBytes), lengths.len() as u64);
 }
 
 /// A link to a peer by hand that reads nothing, and has more to read than the kernel holds.
@@ -168,6 +176,7 @@ async fn a_peer_that_does_not_read_costs_only_its_link<R: TcpSockets>(runtime: R
     assert_eq!(b.next_frame().await.kind, 1, "others are served meanwhile");
     while !matches!(b.next().await, Report::Down { link: down } if down == link.id()) {}
     assert_eq!(link.push(Frame { kind: 1, body: vec![] }), Err(PushError::Ended));
+    assert_eq!(b.reports.times_reached(Limit::WriteStall), 1);
     drop(stream);
 }
 

@@ -121,7 +121,8 @@ impl Side {
         let wheel = shared.router.pending.clone();
         shared.platform.spawn(wheel.turn(shared.platform.clone()));
         let entrance = Entrance { inbox: shared.inbox.clone(), router: shared.router.clone() };
-        let dialer = listener.serve(hello, Hub::new(Arc::new(entrance), LinkBounds::default()));
+        let dialer = listener
+            .serve(hello, Hub::new(Arc::new(entrance), LinkBounds::default(), shared.reached.clone()));
         let cron = Closure::new(|context: Context<worker::Singleton>| async move {
             context.node().send("beat", Add(context.epoch().0)).expect("it runs");
             context.sleep(MINUTE).await;
@@ -173,8 +174,8 @@ impl Side {
             Mail::ConflictResolved { seat, beaten, result } => {
                 self.host.on_conflict_resolved(seat, beaten, result);
             }
-            Mail::Question { asker, token } => self.shared.router.on_question(asker, token),
-            Mail::Flushed { from, token } => self.shared.router.on_flushed(from, token),
+            Mail::Question { asker, token, .. } => self.shared.router.on_question(asker, token),
+            Mail::Flushed { from, token, .. } => self.shared.router.on_flushed(from, token),
             Mail::Attend => {}
             _ => panic!("nothing else happens here"),
         }

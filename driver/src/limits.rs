@@ -1,0 +1,152 @@
+//! The limits of a node at run time, and how often each was reached: one place, counted without a lock.
+//!
+//! The manual's page on [limits](crate::manual::limits) says of each where it is set and what happens at it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A limit that peers, callers or workers may reach.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Links that were ended because too many control frames waited to be written.
+    ControlQueue,
+    /// Frames with calls or answers that were refused because too many bytes of them waited to be written.
+    CallQueue,
+    /// Pieces of state that had to wait for room.
+    BulkQueue,
+    /// Times that a reader had to wait for the engine.
+    Unhandled,
+    /// Links that were closed because their peer sent more than can be handled, for too long.
+    Flood,
+    /// Links that were closed at once because their peer had flooded this node shortly before.
+    KeptAway,
+    /// Connections that gave their place to a newer one: too many were in their handshake.
+    HalfOpen,
+    /// The same, where it was too many of one address.
+    HalfOpenOfAddress,
+    /// Connections whose handshake took too long.
+    HandshakeTime,
+    /// Connections whose bytes were no handshake, or one that was too long.
+    HandshakeBytes,
+    /// Connections that were refused: another secret, another cluster, not allowed.
+    HandshakeRefused,
+    /// Links that ended because of bytes that are no frame, or of one that is too long.
+    FrameBytes,
+    /// Links that ended because their peer stopped reading.
+    WriteStall,
+    /// Calls that were refused because too many wait for their answer on this node.
+    PendingCalls,
+    /// Messages from other nodes that were refused because a mailbox of this node was full.
+    Mailbox,
+    /// Messages that were refused because too many bytes are held for names that move.
+    Held,
+    /// States that were longer than may be sent.
+    StateLength,
+    /// States that were dropped because too much came before it was expected.
+    EarlyStates,
+    /// Events that a reader was too slow for.
+    Events,
+    /// Requests of this node's users that were refused because too many wait.
+    Requests,
+    /// Log lines that were left out because a peer caused too many.
+    LogLines,
+}
+
+impl Limit {
+    /// All of them, in the order of the manual's page.
+    pub const ALL: [Self; 21] = [
+        Self::ControlQueue,
+        Self::CallQueue,
+        Self::BulkQueue,
+        Self::Unhandled,
+        Self::Flood,
+        Self::KeptAway,
+        Self::HalfOpen,
+        Self::HalfOpenOfAddress,
+        Self::HandshakeTime,
+        Self::HandshakeBytes,
+        Self::HandshakeRefused,
+        Self::FrameBytes,
+        Self::WriteStall,
+        Self::PendingCalls,
+        Self::Mailbox,
+        Self::Held,
+        Self::StateLength,
+        Self::EarlyStates,
+        Self::Events,
+        Self::Requests,
+        Self::LogLines,
+    ];
+
+    /// A name for systems of metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ControlQueue => "control_queue",
+            Self::CallQueue => "call_queue",
+            Self::BulkQueue => "bulk_queue",
+            Self::Unhandled => "unhandled",
+            Self::Flood => "flood",
+            Self::KeptAway => "kept_away",
+            Self::HalfOpen => "half_open",
+            Self::HalfOpenOfAddress => "half_open_of_address",
+            Self::HandshakeTime => "handshake_time",
+            Self::HandshakeBytes => "handshake_bytes",
+            Self::HandshakeRefused => "handshake_refused",
+            Self::FrameBytes => "frame_bytes",
+            Self::WriteStall => "write_stall",
+            Self::PendingCalls => "pending_calls",
+            Self::Mailbox => "mailbox",
+            Self::Held => "held",
+            Self::StateLength => "state_length",
+            Self::EarlyStates => "early_states",
+            Self::Events => "events",
+            Self::Requests => "requests",
+            Self::LogLines => "log_lines",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How often each limit was reached since the node's start.
+#[derive(Default)]
+pub(crate) struct Reached {
+    counts: [AtomicU64; Limit::ALL.len()],
+}
+
+impl Reached {
+    pub(crate) fn count(&self, limit: Limit) {
+        self.add(limit, 1);
+    }
+
+    pub(crate) fn add(&self, limit: Limit, times: u64) {
+        self.counts[limit as usize].fetch_add(times, Ordering::Relaxed);
+    }
+
+    pub(crate) fn times(&self, limit: Limit) -> u64 {
+        self.counts[limit as usize].load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_has_its_own_count_and_name() {
+        let reached = Reached::default();
+        for (times, limit) in (1..).zip(Limit::ALL) {
+            reached.add(limit, times);
+        }
+        for (times, limit) in (1..).zip(Limit::ALL) {
+            assert_eq!(reached.times(limit), times, "{limit}");
+        }
+        let names: std::collections::BTreeSet<_> = Limit::ALL.map(Limit::name).into();
+        assert_eq!(names.len(), Limit::ALL.len());
+    }
+}
