@@ -9,6 +9,8 @@ mod contract;
 mod cut;
 mod demo;
 mod ending;
+#[cfg(target_os = "linux")] // it reads the memory of processes from `/proc`
+mod flood;
 mod groups;
 mod lan;
 mod middle;

@@ -222,7 +222,7 @@ fn nodes_with_certificates_form_a_cluster_and_others_do_not_get_in() -> Outcome 
 
 /// The memory of a process that is in use, in bytes.
 #[cfg(target_os = "linux")]
-fn resident(node: &NodeProcess) -> u64 {
+pub(super) fn resident(node: &NodeProcess) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", node.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
