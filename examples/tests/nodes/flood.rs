@@ -170,7 +170,7 @@ fn who_has_the_secret_and_floods_costs_nobody_a_call() -> Outcome {
     thread::spawn(move || {
         let mut insider = Insider::new(&file, 1);
         let link = insider.link(&address);
-        // A ping, as any member sends, with hashes of its own, until the node has found that nobody answers its own.
+        // A ping, as any member sends, with hashes of its own, until its link ends.
         let frames = insider.flood(&link, &Frame { kind: 0x0010, body: vec![1, 1, 1] });
         let _ = sender.send(frames); // the test may have failed
     });
