@@ -148,6 +148,8 @@ mutants! {
     NotClaimedAgain,
     /// What two arbiters made of one wish does not end together.
     GrantedTwiceEndedOnce,
+    /// Of two registrations that were made of one wish the one that goes on has only its own places in groups.
+    GroupsLostWithTheDouble,
     /// What two arbiters made of the wish for an attached worker is settled as any conflict.
     DoublesSettledByRank,
     /// Who stood still takes what is said on links that came up meanwhile for new.
@@ -186,6 +188,10 @@ mutants! {
     HearsayOfLogs,
     /// A life that comes back between the word that it is forgotten and the forgetting is let in.
     GivenUpLetIn,
+    /// A newcomer takes logs from who has one that it does not take.
+    GapsOverlooked,
+    /// An arbiter that loses its quorum does not call off what it has ordered.
+    OrdersForgottenWithQuorum,
     /// What a beaten copy knows is offered where no state can be sent.
     OfferedOverRelays,
     /// A winner looks again at what it has heard of a beaten copy.

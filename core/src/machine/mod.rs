@@ -44,6 +44,8 @@ pub struct Machine {
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
     pub(crate) retired: bool,
+    /// Whether this life has been a member.
+    pub(crate) was_up: bool,
     /// Whether something was handled that others have not been told of.
     unfinished: bool,
 
@@ -132,6 +134,7 @@ impl Machine {
             timers,
             counters: Counters::default(),
             retired: false,
+            was_up: false,
             unfinished: false,
             table: Table::new(mine, config.max_members),
             seen: BTreeMap::new(),

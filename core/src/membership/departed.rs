@@ -190,6 +190,7 @@ impl Machine {
             self.timers.set(gone.until, Timer::Forget(life));
         }
         self.book.release(life);
+        self.registry.end_orphans(life); // some may have come from who forgot it later
     }
 
     /// Whether a later life of that node is known: no node has two.
@@ -197,10 +198,10 @@ impl Machine {
         self.table.iter().any(|record| record.life > life && record.node == *node)
     }
 
-    /// All that are listed as forgotten. Who is not up says nothing of that: it may have met one side of a cut and be
-    /// about to meet the other, and of two newcomers the one should not tell the other whose friend it is.
+    /// All that are listed as forgotten. Who has never been up says nothing of that: it may have met one side of a cut
+    /// and be about to meet the other, and of two newcomers the one should not tell the other whose friend it is.
     pub(super) fn forgotten(&self) -> Lives {
-        if !self.ring.contains(self.me) {
+        if !self.was_up {
             return List::default();
         }
         let left = |until: Instant| u64::try_from(until.since(self.now).as_millis()).unwrap_or(u64::MAX);
@@ -227,10 +228,15 @@ impl Machine {
         let soon = self.now + self.config.digest_interval;
         for Ended { life, node, left_ms } in lives.iter() {
             let life = *life;
-            let is_strange = self.table.of(life).is_none() && !self.has_later(life, node);
-            if self.departed.has_forgotten(life) || life == self.me {
+            if life == self.me {
                 continue;
             }
+            let left = left_ms.map_or(Duration::MAX, Duration::from_millis).min(self.config.forget_after);
+            if self.departed.has_forgotten(life) {
+                self.list_as_long(life, self.now + left);
+                continue;
+            }
+            let is_strange = self.table.of(life).is_none() && !self.has_later(life, node);
             match self.departed.down.get_mut(&life) {
                 Some(due) if due.is_told => {}
                 Some(due) => {
@@ -240,13 +246,34 @@ impl Machine {
                 }
                 None if !is_strange => {} // it is known to have ended, or its record says more
                 None => {
-                    let left = left_ms.map_or(Duration::MAX, Duration::from_millis);
-                    let until = self.now + left.min(self.config.forget_after);
                     let (node, is_proved) = (node.clone(), left_ms.is_some());
-                    self.list_forgotten(life, Gone { node, until, is_proved, heard: None });
+                    self.list_forgotten(life, Gone { node, until: self.now + left, is_proved, heard: None });
                 }
             }
         }
+    }
+
+    /// A life stays listed as long as it does elsewhere: who strikes it off takes its record again from one that has
+    /// it yet, and among some that do so in turn it would go round for ever. But for what the word of it takes on its
+    /// way, or two could put off the end with each other.
+    fn list_as_long(&mut self, life: Life, until: Instant) {
+        let margin = self.config.digest_interval / 2;
+        let Some(gone) = self.departed.forgotten.get_mut(&life).filter(|gone| gone.until + margin < until)
+        else {
+            return;
+        };
+        self.timers.cancel(gone.until, Timer::Forget(life));
+        gone.until = until;
+        self.timers.set(until, Timer::Forget(life));
+    }
+
+    /// Whether a peer that has these logs has one that we know nothing of and do not take any more, as others had
+    /// forgotten its life before we came. What such a log overwrote in others is missing in what the peer has of them,
+    /// and we shall never have what took its place, until the peer forgets that life and hands it on.
+    pub(crate) fn misses_some_of(&self, positions: &[(Life, u64)]) -> bool {
+        let is_strange =
+            |life: &Life| self.departed.forgotten.get(life).is_some_and(|gone| gone.heard.is_none());
+        positions.iter().any(|(life, _)| is_strange(life)) && !self.broken(Mutant::GapsOverlooked)
     }
 
     /// The positions of logs that still count.

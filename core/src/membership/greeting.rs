@@ -1,19 +1,17 @@
 //! The first words on a link, and when a joining node has heard enough to come up.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::links::Link;
 use super::{Announced, Health, Record};
 use crate::error::Refusal;
-use crate::event::Event;
-use crate::event::Way;
-use crate::id::{Life, LinkId};
+use crate::event::{Event, Way};
+use crate::id::LinkId;
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::timer::Timer;
 use crate::wire::List;
-use crate::wire::message::{Forgotten, Greet, Records};
+use crate::wire::message::{Forgotten, Greet, Positions, Records};
 
 /// About how many bytes of records one message carries; a record has at most 150 kB.
 const PART: usize = 256 << 10;
@@ -48,12 +46,13 @@ impl Machine {
             self.close(id, Refusal::Full);
             return;
         }
-        let positions = self.listed(greet.positions);
-        self.on_first_positions(id, positions);
+        self.on_first_positions(id, greet.positions);
     }
 
     /// The first that a peer says of its logs on a link: from here on ours is pushed to it.
-    pub(crate) fn on_first_positions(&mut self, id: LinkId, positions: BTreeMap<Life, u64>) {
+    pub(crate) fn on_first_positions(&mut self, id: LinkId, positions: Positions) {
+        let has_gaps = self.misses_some_of(&positions);
+        let positions = self.listed(positions);
         let ours = positions.get(&self.me).copied().unwrap_or(0).min(self.registry.position(self.me));
         let Some(link) = self.links.get_mut(id) else {
             return;
@@ -65,6 +64,7 @@ impl Machine {
         }
         link.greeted = positions.clone();
         link.theirs = Some(positions.clone());
+        link.has_gaps = has_gaps;
         link.sent = ours;
         link.acked = ours;
         link.told = 0;
@@ -105,6 +105,8 @@ impl Machine {
             return;
         }
         self.table.announce(Announced::Up);
+        self.was_up = true;
+        self.pull_again = true;
         let up = self.table.iter().filter(|record| record.is_in_ring()).count();
         self.event(Event::Formed { up });
     }

@@ -21,6 +21,9 @@ pub(crate) struct Link {
     pub(crate) asked: Option<Instant>,
     /// How far the peer has each log, as it last said; `None` before its greeting.
     pub(crate) theirs: Option<BTreeMap<Life, u64>>,
+    /// Whether it has a log that we never had and do not take any more (`departed.rs`): what that one overwrote is
+    /// missing in all that the peer sends.
+    pub(crate) has_gaps: bool,
     /// What it had at its greeting: what a joining node waits for.
     pub(crate) greeted: BTreeMap<Life, u64>,
     /// How far our own log was sent on this link.
@@ -84,6 +87,7 @@ impl Links {
             heard: now,
             asked: None,
             theirs: None,
+            has_gaps: false,
             greeted: BTreeMap::new(),
             sent: 0,
             acked: 0,

@@ -18,7 +18,7 @@ mod table;
 pub(crate) use conduct::Conduct;
 pub(crate) use departed::{Departed, Ended};
 pub(crate) use detector::{Caution, Detector, WARY_PATIENCE};
-pub(crate) use links::Links;
+pub(crate) use links::{Link, Links};
 pub use peers::Peers;
 pub(crate) use record::{Announced, Health, Record};
 pub(crate) use side::Side;

@@ -209,6 +209,24 @@ impl Machine {
         self.gates.close(Gate { generation, slots, ended: Vec::new(), waiting, needed: BTreeMap::new() });
     }
 
+    /// Asks those once more whose word was that they have a log of which we know no life. Its record is on its way; or
+    /// it was forgotten since, and nobody will ever have that log.
+    pub(crate) fn ask_of_strangers_again(&mut self) {
+        let table = &self.table;
+        let has_strange =
+            |positions: &BTreeMap<Life, u64>| positions.keys().any(|&life| table.of(life).is_none());
+        let generation = self.gates.generation + 1;
+        for gate in &mut self.gates.gates {
+            let asked = gate.needed.iter().filter(|(_, needed)| has_strange(&needed.positions));
+            for life in asked.map(|(&life, _)| life).collect::<Vec<_>>() {
+                gate.needed.remove(&life);
+                gate.waiting.insert(life);
+                gate.generation = generation; // an earlier answer does not count
+                self.gates.generation = generation;
+            }
+        }
+    }
+
     /// Asks those whose word is missing, or only `whom`.
     pub(crate) fn ask_barrier(&mut self, whom: Option<Life>) {
         let barrier = Barrier { generation: self.gates.generation, ring_hash: self.view_hash() };

@@ -305,13 +305,20 @@ impl Machine {
         if starting.deadline > self.now || self.broken(Mutant::LateStartKept) {
             return;
         }
-        let Starting { host, epoch, dot, client, mut tried, failures, .. } = starting.clone();
-        tried.insert(host);
-        let why = Stop::Cancel { dot, tried, failures: failures + 1 };
-        self.turn(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
+        let starting = starting.clone();
+        let client = starting.client.clone();
+        self.cancel_start(name, starting);
         if let Some(client) = client {
             self.answer(client, Verdict::TooLate);
         }
+    }
+
+    /// A start that was ordered is not to be any more. Its name stays on the desk until its host knows that.
+    pub(super) fn cancel_start(&mut self, name: &Name, starting: Starting) {
+        let Starting { host, epoch, dot, mut tried, failures, .. } = starting;
+        tried.insert(host);
+        let why = Stop::Cancel { dot, tried, failures: failures + 1 };
+        self.turn(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
     }
 
     /// What was ordered to stop does not run at that host.
@@ -346,10 +353,10 @@ impl Machine {
                 self.end(dot, client);
                 self.close_matter(name);
             }
-            Stop::Cancel { dot: Some(dot), tried, failures } => {
+            Stop::Cancel { dot: Some(dot), tried, failures } if self.quorum().is_ok() => {
                 self.pause_takeover(name, dot, tried, failures)
             }
-            Stop::Cancel { dot: None, .. } => self.close_matter(name),
+            Stop::Cancel { .. } => self.close_matter(name),
         }
     }
 

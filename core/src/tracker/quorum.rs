@@ -8,7 +8,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::desk::Matter;
+use super::desk::{Step, Stop, Stopping};
 use super::host::{Phase, Then};
 use crate::error::NoQuorum;
 use crate::event::{Event, StopReason};
@@ -90,12 +90,22 @@ impl Machine {
         }
     }
 
-    /// The arbiter decides nothing any more. What was under way may yet show: its caller is told no more than that.
+    /// The arbiter decides nothing any more. What was under way may yet show: its caller is told no more than that. A
+    /// start that was ordered is called off, and stays on the desk until its host has heard of that: with the next
+    /// quorum it might arrive beside another one.
     fn drop_matters(&mut self) {
-        self.desk.takeovers = 0;
-        for (name, Matter { step, waiters }) in core::mem::take(&mut self.desk.matters) {
-            if let Some(client) = step.client() {
-                self.answer(client.clone(), Verdict::TooLate);
+        for name in self.desk.matters.keys().cloned().collect::<Vec<_>>() {
+            let matter = self.desk.matters.get_mut(&name).expect("it was just listed");
+            let (client, waiters) = (matter.step.client().cloned(), core::mem::take(&mut matter.waiters));
+            match matter.step.clone() {
+                Step::Starting(starting) if !self.broken(Mutant::OrdersForgottenWithQuorum) => {
+                    self.cancel_start(&name, starting);
+                }
+                Step::Stopping(Stopping { why: Stop::Cancel { .. }, .. }) => {}
+                Step::Starting(_) | Step::Stopping(_) | Step::Pausing { .. } => self.close_matter(&name),
+            }
+            if let Some(client) = client {
+                self.answer(client, Verdict::TooLate);
             }
             self.serve(&name, waiters);
         }

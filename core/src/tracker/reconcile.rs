@@ -220,9 +220,9 @@ impl Machine {
             return;
         };
         let is_double = |entry: &&&Entry| entry.dot != known.dot && entry.claim() == known.claim();
-        let doubles = standing.iter().filter(is_double).map(|entry| entry.beaten(self.registry.newest()));
-        for beaten in doubles.collect::<Vec<_>>() {
-            self.write(beaten);
+        let (kept, doubles) = (known.dot, standing.iter().filter(is_double));
+        for double in doubles.map(|&entry| entry.clone()).collect::<Vec<_>>() {
+            self.write_beaten(&double, kept);
         }
     }
 
@@ -237,6 +237,7 @@ impl Machine {
             return;
         }
         let winner = self.registry.winner(name).expect("a loser lost to a winner").clone();
+        let by = winner.dot;
         let node_of = |entry: &Entry| self.table.node_of(entry.holder().unwrap_or(entry.dot.life));
         let (winner, loser) = (node_of(&winner), node_of(&losers[0]));
         if let Some((_, told @ Told::No)) = self.conflicts.get_mut(name) {
@@ -252,8 +253,7 @@ impl Machine {
                 None => arbiter,
             };
             if mine_to_end {
-                let removed = loser.beaten(self.registry.newest());
-                self.write(removed);
+                self.write_beaten(&loser, by);
             }
         }
     }

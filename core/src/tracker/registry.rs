@@ -215,6 +215,11 @@ impl Registry {
         groups.cloned().collect()
     }
 
+    /// What is later of the places of one registration in groups than of another's, for that other.
+    pub(crate) fn later_enrolments(&self, of: Dot, than: Dot) -> Vec<Enrolment> {
+        self.roster.later(of, than)
+    }
+
     /// How many places in groups are kept, ends included.
     pub(crate) fn enrolments(&self) -> usize {
         self.roster.len()
@@ -266,10 +271,16 @@ impl Registry {
             self.hash ^= position_hash(life, log.position());
         }
         let its = Dot { life, seq: 0 }..=Dot { life, seq: u64::MAX };
-        for dot in self.early.range(its.clone()).copied().collect::<Vec<_>>() {
+        for dot in self.early.range(its).copied().collect::<Vec<_>>() {
             self.early.remove(&dot); // nothing of that log is taken from now on
             self.drop_removal(dot);
         }
+        self.end_orphans(life);
+    }
+
+    /// Drops what is said in groups of registrations that this life made and nobody knows.
+    pub(crate) fn end_orphans(&mut self, life: Life) {
+        let its = Dot { life, seq: 0 }..=Dot { life, seq: u64::MAX };
         let orphans = self.roster.dots(its).filter(|dot| !self.entries.contains_key(dot));
         for dot in orphans.collect::<Vec<_>>() {
             self.end_seats(dot);

@@ -59,6 +59,20 @@ impl Roster {
         seats.filter(|(_, seat)| seat.presence == Presence::In).map(|(group, _)| group)
     }
 
+    /// What was said of one registration and is later than what was said of another, as if it had been said of that.
+    pub(super) fn later(&self, of: Dot, than: Dot) -> Vec<Enrolment> {
+        let is_later = |(group, seat): &(&Group, &Seat)| {
+            let known = self.seat(than, group);
+            known.is_none_or(|known| (known.stamp, known.presence) < (seat.stamp, seat.presence))
+        };
+        let later = self.seats.get(&of).into_iter().flatten().filter(is_later);
+        let said = later.map(|(group, &Seat { stamp, presence, .. })| {
+            let group = group.clone();
+            Enrolment { dot: than, group, stamp, presence, handed_on: 0 }
+        });
+        said.collect()
+    }
+
     pub(super) fn insert(&mut self, dot: Dot, group: Group, seat: Seat) {
         let before = self.seats.entry(dot).or_default().insert(group, seat);
         self.len += usize::from(before.is_none());

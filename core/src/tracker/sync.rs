@@ -8,6 +8,7 @@ use super::item::{Item, Key};
 use crate::event::Status;
 use crate::id::{Dot, Epoch, Life, LinkId};
 use crate::machine::Machine;
+use crate::membership::Link;
 use crate::mutant::Mutant;
 use crate::wire::List;
 use crate::wire::message::{Acked, Delta, Digest, MAX_DELTA, Positions, Pull};
@@ -64,6 +65,18 @@ impl Machine {
         }
     }
 
+    /// Writes down that a registration has ended for the sake of another one of its name. Where both were made of one
+    /// wish they are one to its caller, and so the other takes its places in groups.
+    pub(super) fn write_beaten(&mut self, beaten: &Entry, by: Dot) {
+        let is_same = self.registry.entry(by).is_some_and(|entry| entry.claim() == beaten.claim());
+        if is_same && !self.broken(Mutant::GroupsLostWithTheDouble) {
+            for enrolment in self.registry.later_enrolments(beaten.dot, by) {
+                self.write(enrolment);
+            }
+        }
+        self.write(beaten.beaten(self.registry.newest()));
+    }
+
     /// Sends each peer what it does not have of our log, as far as its window allows, and says what we have of its.
     pub(crate) fn flush_log(&mut self) {
         let (head, stable) = (self.registry.position(self.me), self.stability.stable());
@@ -115,8 +128,9 @@ impl Machine {
     }
 
     pub(crate) fn on_delta(&mut self, id: LinkId, delta: Delta) {
-        let Some(life) = self.links.get(id).map(|link| link.peer.life) else {
-            return;
+        let Some(life) = self.links.get(id).filter(|link| self.may_learn_of(link)).map(|link| link.peer.life)
+        else {
+            return; // or what it has is no whole: it comes again once it is, or once we are up
         };
         let Delta { origin, from, to, head, stable, items } = delta;
         if origin == self.me || self.table.of(origin).is_none() {
@@ -175,6 +189,12 @@ impl Machine {
         self.links.to(origin).is_some() && self.table.status(origin) != Some(Status::Suspect)
     }
 
+    /// Whether what the peer has of logs is taken. A newcomer, which has nothing of its own to hold it against, waits for
+    /// one that has no gaps, or until its sync stalls.
+    fn may_learn_of(&self, link: &Link) -> bool {
+        self.was_up || !link.has_gaps
+    }
+
     /// Of a rule that is turned off.
     fn is_overlooked(&self, item: &Item, origin: Life) -> bool {
         match item {
@@ -207,16 +227,18 @@ impl Machine {
 
     pub(crate) fn on_digest(&mut self, id: LinkId, digest: Digest) {
         let (me, head) = (self.me, self.registry.position(self.me));
+        if self.links.get(id).is_some_and(|link| link.theirs.is_none()) {
+            self.on_first_positions(id, digest.positions); // its greeting was lost
+            return;
+        }
+        let has_gaps = self.misses_some_of(&digest.positions);
         let positions = self.listed(digest.positions);
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        let Some(theirs) = link.theirs.as_mut() else {
-            self.on_first_positions(id, positions); // its greeting was lost
-            return;
-        };
         let ours = positions.get(&me).copied().unwrap_or(0).min(head);
-        theirs.clone_from(&positions);
+        link.theirs = Some(positions.clone());
+        link.has_gaps = has_gaps;
         let life = link.peer.life;
         let head = positions.get(&life).copied().unwrap_or(0);
         let is_misled = self.registry.position(life) > head && !self.config.broken(Mutant::OwnersUnheeded);
@@ -250,7 +272,8 @@ impl Machine {
         }
         let mut pulls: Vec<(Life, Life, LinkId)> = Vec::new();
         for (life, id) in self.links.serving() {
-            let theirs = self.links.get(id).and_then(|link| link.theirs.as_ref());
+            let link = self.links.get(id).filter(|link| self.may_learn_of(link));
+            let theirs = link.and_then(|link| link.theirs.as_ref());
             for (&origin, &position) in theirs.into_iter().flatten() {
                 if origin == self.me
                     || self.comes_by_itself(origin)

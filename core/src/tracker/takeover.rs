@@ -169,6 +169,7 @@ impl Machine {
         self.retry_orders();
         self.report_starts(false);
         self.retry_moves();
+        self.ask_of_strangers_again();
         self.ask_barrier(None);
         self.replication.drop_all_pulls();
         self.pull_again = true;

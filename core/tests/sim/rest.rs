@@ -10,7 +10,7 @@ use crate::faults::kind;
 use crate::hosts::Phase;
 use crate::oracle::Belief;
 use crate::process::Running;
-use crate::world::{ProcessId, Violation, World};
+use crate::world::{DAWN_MICROS, ProcessId, Violation, World};
 
 /// Within this time after the last trouble a cluster is at rest.
 pub const CONVERGES_WITHIN: Duration = Duration::from_secs(25);
@@ -53,7 +53,9 @@ impl World {
     fn check_order(&mut self, process: ProcessId, name: &Name, epoch: Epoch, is_whole: bool) {
         let life = self[process].life;
         let known = self[process].places.get(name).map(|placement| placement.epoch);
-        if let Err(why) = self.oracle.copies.ordered(name, epoch, life, known, is_whole) {
+        let clock = (DAWN_MICROS + self.now.as_nanos() / 1000) / 1000;
+        let present = Epoch(clock << 20);
+        if let Err(why) = self.oracle.copies.ordered(name, epoch, life, (known, present), is_whole) {
             self.contradict(name, why);
         }
     }

