@@ -7,6 +7,8 @@
 # SKEP_PATIENCE: by what to multiply the budgets, on a busy machine (default 1).
 # SKEP_THOROUGH: what takes long and seldom finds anything as well: each source of peers as the only feature, and those
 # of AWS against moto (default: not).
+# SKEP_FUZZ_SECONDS: for how long each fuzz target runs (default: not; takes a nightly compiler and cargo-fuzz). Their
+# corpus is played by the step `test` in any case, that of what servers answer if SKEP_THOROUGH is set.
 # SKEP_SEEDS: how many seeds the simulator's sweep plays (default 20000).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -59,6 +61,7 @@ step each-alone 240 bash -c 'for crate in core driver discovery transport-tcp ad
 sources=(dns kubernetes postgres etcd consul)
 if [[ -n ${SKEP_THOROUGH:-} ]]; then
     sources+=(ec2 ecs)
+    step corpus 600 cargo test --locked --package skep-fuzz --features servers
     # A source whose feature is the only one must find all it needs.
     step each-source 300 bash -c 'for source in "$@"; do
         cargo clippy --locked --quiet --package skep-discovery --features "$source" -- -D warnings || exit; done' \
@@ -110,6 +113,21 @@ step servers 240 cargo test --locked --package skep-discovery --features "$every
 # Seeds beyond those that `test` has just played, on all cores.
 step sim 480 env SKEP_FROM=1000 SKEP_SEEDS="${SKEP_SEEDS:-20000}" \
     cargo test --locked --workspace --test sim fresh_seeds -- --nocapture
+if [[ -n ${SKEP_FUZZ_SECONDS:-} ]]; then
+    fuzz() {
+        local target
+        for target in core/fuzz/targets/fuzz_targets/*.rs; do
+            target=$(basename "$target" .rs)
+            # A corpus beside that of the repository takes what is found; an allocation of more than 16 MiB is one by
+            # the peer's word.
+            mkdir -p "$1/corpus/$target"
+            cargo +nightly fuzz run --fuzz-dir core/fuzz/targets --target-dir "$1" "$target" "$1/corpus/$target" \
+                "core/fuzz/corpus/$target" -- -max_total_time="$SKEP_FUZZ_SECONDS" -malloc_limit_mb=16 || return
+        done
+    }
+    export -f fuzz
+    step fuzz $((900 + 25 * SKEP_FUZZ_SECONDS)) bash -c 'fuzz "$1"' fuzz "$(realpath -m "$target/fuzz")"
+fi
 step build-demo 420 cargo build --locked --release --bin demo
 step demo 30 cargo run --locked --release --bin demo
 

@@ -11,6 +11,9 @@ pub mod delivery;
 mod discovery;
 pub mod error;
 pub mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod id;
 mod machine;
 mod membership;

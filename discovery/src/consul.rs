@@ -152,3 +152,15 @@ impl<R: Runtime> Discovery<R> for Consul {
         .await;
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use super::*;
+
+    /// What the agent answers to a question for the healthy instances of a service.
+    pub fn consul(bytes: &[u8]) {
+        if let Ok(instances) = serde_json::from_slice::<Vec<Instance>>(bytes) {
+            instances.iter().for_each(|instance| drop(instance.address()));
+        }
+    }
+}

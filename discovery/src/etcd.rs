@@ -239,3 +239,17 @@ impl<R: Runtime> Discovery<R> for Etcd {
         .await;
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use super::*;
+
+    /// What the server answers to a question for keys, for a lease, and for its life.
+    pub fn etcd(bytes: &[u8]) {
+        if let Ok(range) = serde_json::from_slice::<Range>(bytes) {
+            range.kvs.iter().for_each(|pair| drop(pair.address()));
+        }
+        drop(serde_json::from_slice::<Lease>(bytes));
+        drop(serde_json::from_slice::<KeptAlive>(bytes));
+    }
+}

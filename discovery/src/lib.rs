@@ -47,6 +47,9 @@ mod etcd;
 mod failure;
 mod file;
 mod from_fn;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "server")]
 mod helper;
 #[cfg(feature = "http")]

@@ -10,6 +10,9 @@ pub mod conformance;
 pub mod discovery;
 mod engine;
 mod events;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod limits;
 pub mod link;

@@ -159,3 +159,14 @@ fn read(message: &Message) -> Result<Answer, String> {
     }
     if records.is_empty() { Ok(Answer::NoData) } else { Ok(Answer::Found { records, ttl: shortest }) }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    use super::*;
+
+    pub(in super::super) fn answer(bytes: &[u8]) {
+        if let Ok(message) = Message::from_vec(bytes) {
+            let _ = read(&message); // or what is wrong with it
+        }
+    }
+}

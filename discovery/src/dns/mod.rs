@@ -242,3 +242,18 @@ impl<R: Runtime> Discovery<R> for Dns {
         in_thread("dns", sink, move |desk| source.work(desk)).await;
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    /// What a server answers.
+    pub fn dns(bytes: &[u8]) {
+        super::ask::fuzzing::answer(bytes);
+    }
+
+    /// `resolv.conf`.
+    pub fn resolv(bytes: &[u8]) {
+        if let Ok(text) = str::from_utf8(bytes) {
+            super::resolv::fuzzing::file(text);
+        }
+    }
+}

@@ -66,6 +66,16 @@ impl Resolv {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    use super::*;
+
+    pub(in super::super) fn file(text: &str) {
+        let resolv = Resolv::parse(text);
+        resolv.candidates(&Name::from_ascii("a.b").expect("a good name"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -167,3 +167,12 @@ fn json(yaml: &Yaml) -> serde_json::Value {
         Yaml::Alias(_) | Yaml::Null | Yaml::BadValue => serde_json::Value::Null,
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    use super::*;
+
+    pub(in super::super) fn file(bytes: &[u8]) {
+        drop(parse::<Written>(bytes));
+    }
+}

@@ -333,3 +333,32 @@ impl<R: Runtime> Discovery<R> for Kubernetes {
         in_thread("kubernetes", sink, move |desk| source.work(desk)).await;
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use super::*;
+
+    /// What the API answers to a question for objects, and a line of a watch.
+    pub fn kubernetes(bytes: &[u8]) {
+        answer::<EndpointSlice>(&Kubernetes::service("orders"), bytes);
+        answer::<Pod>(&Kubernetes::pods("app=orders").port_named("skep"), bytes);
+    }
+
+    fn answer<T: Peers>(source: &Kubernetes, bytes: &[u8]) {
+        if let Ok(list) = serde_json::from_slice::<List<T>>(bytes) {
+            list.items.iter().for_each(|item| drop(source.peers(item)));
+        }
+        let mut known = BTreeMap::new();
+        for line in bytes.split(|&byte| byte == b'\n') {
+            if let Ok(Some(change)) = Change::<T>::read(line) {
+                change.apply(source, &mut known);
+            }
+        }
+        union(&known);
+    }
+
+    /// The file that `kubectl` has.
+    pub fn kubeconfig(bytes: &[u8]) {
+        kubeconfig::fuzzing::file(bytes);
+    }
+}

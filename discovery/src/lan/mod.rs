@@ -8,6 +8,21 @@ mod figures;
 mod interfaces;
 mod packet;
 mod sockets;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use super::packet::fuzzing::{opened, sealed};
+
+    /// A packet that anybody may have sent: nobody without a secret makes a beacon.
+    pub fn forged_beacon(bytes: &[u8]) {
+        assert!(!opened(bytes), "a beacon that nobody sealed");
+    }
+
+    /// A packet that a node with the secret sealed, whatever it says in it.
+    pub fn sealed_beacon(body: &[u8]) {
+        opened(&sealed(body));
+    }
+}
+
 #[cfg(test)]
 mod tests;
 mod window;

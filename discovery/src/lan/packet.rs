@@ -95,6 +95,35 @@ fn sealing(key: &Key) -> LessSafeKey {
     LessSafeKey::new(key)
 }
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    use skep::secret::Secret;
+
+    use super::*;
+
+    fn key() -> Key {
+        Secret::new("0123456789abcdef0123456789abcdef").expect("long enough").key(PURPOSE)
+    }
+
+    /// Whether it is a beacon.
+    pub(in super::super) fn opened(bytes: &[u8]) -> bool {
+        let opened = Beacon::open(bytes, &[key()]);
+        if let Ok(beacon) = &opened {
+            assert_eq!(Beacon::open(&beacon.seal(&key(), [0; NONCE_LEN]), &[key()]).as_ref(), Ok(beacon));
+        }
+        opened.is_ok()
+    }
+
+    /// With this inside.
+    pub(in super::super) fn sealed(body: &[u8]) -> Vec<u8> {
+        let mut body = body.to_vec();
+        let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
+        let sealed = sealing(&key()).seal_in_place_append_tag(nonce, Aad::from(MAGIC), &mut body);
+        sealed.expect("short enough for the cipher");
+        [MAGIC, &[0; NONCE_LEN][..], &body].concat()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use skep::secret::Secret;

@@ -135,6 +135,18 @@ impl Watch {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use super::card::Card;
+
+    pub(crate) fn card(bytes: &[u8]) {
+        if let Ok(card) = Card::parse(bytes) {
+            let again = Card::parse(card.format().as_bytes());
+            assert_eq!(again.as_ref().map(Card::format), Ok(card.format()), "what is written is read back");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};

@@ -50,6 +50,15 @@ fn parse(path: &Path, text: &str, settings: &[Setting]) -> Result<Given, Options
     Given::deserialize(Deserializer::from(file)).or_else(told)
 }
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    use super::*;
+
+    pub(in super::super) fn parse(text: &str, settings: &[Setting]) -> Result<Given, OptionsError> {
+        super::parse(Path::new("node.toml"), text, settings)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;

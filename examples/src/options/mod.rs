@@ -280,6 +280,29 @@ fn one_line(error: &clap::Error) -> OptionsError {
     OptionsError::Mistake(words.strip_prefix("error: ").unwrap_or(&words).into())
 }
 
+/// A door for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    use super::*;
+
+    /// A file of options, with variables of the environment before it: lines `NAME=value` up to an empty one.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn options(text: &str) {
+        let (variables, file) = text.split_once("\n\n").unwrap_or(("", text));
+        let pairs = variables.lines().filter_map(|line| line.split_once('='));
+        let Ok(environment) = Environment::read(pairs.map(|(name, value)| (name.into(), value.into())))
+        else {
+            return; // a mistake, and told
+        };
+        if let Ok(given) = config_file::fuzzing::parse(file, &environment.settings) {
+            drop(environment.given.before(given).complete());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU16;
