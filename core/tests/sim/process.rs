@@ -262,7 +262,7 @@ impl World {
             }
             Output::Start { name, epoch, kind, .. } => self.start_worker(process, name, epoch, kind),
             Output::Stop { name, epoch, grace, why } => {
-                self.stopped_for(&name, why);
+                self.stopped_for(&name, epoch, why);
                 self.stop_worker(process, &name, epoch, grace);
             }
             Output::BeginHandoff { name, epoch, why } => self.begin_handoff(process, name, epoch, why),

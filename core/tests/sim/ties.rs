@@ -169,10 +169,13 @@ impl World {
     }
 
     /// A worker that is stopped for the sake of another, or where there is no quorum, starts anew: what was handed over of
-    /// it does not matter.
-    pub fn stopped_for(&mut self, name: &Name, why: StopReason) {
-        if matches!(why, StopReason::Companion | StopReason::QuorumLost) {
-            self.oracle.copies.removed(name);
+    /// it does not matter. One that is stopped with its registration ends, and be it a copy that has yet to act: what
+    /// is on its way to it is for nobody.
+    pub fn stopped_for(&mut self, name: &Name, epoch: Epoch, why: StopReason) {
+        match why {
+            StopReason::Companion | StopReason::QuorumLost => self.oracle.copies.removed(name),
+            StopReason::Unregistered => self.oracle.messages.ended(name, epoch),
+            _ => {}
         }
     }
 
