@@ -54,7 +54,7 @@ impl World {
         let life = self[process].life;
         let known = self[process].places.get(name).map(|placement| placement.epoch);
         let clock = (DAWN_MICROS + self.now.as_nanos() / 1000) / 1000;
-        let present = Epoch(clock << 20);
+        let present = Epoch((clock - 1) << 20); // a node rounds its time of day twice
         if let Err(why) = self.oracle.copies.ordered(name, epoch, life, (known, present), is_whole) {
             self.contradict(name, why);
         }
