@@ -30,15 +30,17 @@ pub fn passed(peer: Hello, frames: impl IntoIterator<Item = Frame>) {
     let router = Arc::new(Router::new(platform, Life(1), MAX_STATE, inbox.clone(), reached.clone()));
     let entrance = Arc::new(Entrance { inbox: inbox.clone(), router: router.clone() });
     let mut ends = Hub::new(entrance, LinkBounds::default(), reached).link_up(Way::Accepted, peer);
-    if let Some(link) = linked(&inbox) {
-        router.link_up(link);
-    }
+    let link = linked(&inbox).expect("the hub has just told of it");
+    router.link_up(link.clone());
     for frame in frames {
         let taken = ends.incoming.frame(frame).now_or_never(); // else its lane is full
         if !matches!(taken, Some(Ok(()))) {
-            return;
+            break;
         }
     }
+    router.link_down(link.id(), link.peer()); // they hold each other
+    router.end();
+    inbox.close();
 }
 
 fn linked(inbox: &Inbox) -> Option<Link> {
