@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use skep_core::Instant;
+use skep_core::error::Refusal;
 use skep_core::id::{LinkId, NodeName};
+use skep_core::wire::Frame;
 
 /// The most that one frame can add to the time for which a link is pressed: a node that stood still is not to blame
 /// its peers for it.
@@ -21,6 +23,15 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// At most so many peers are remembered; the one that may come back first gives way.
 const MAX_REMEMBERED: usize = 1024;
+
+/// The machine's last word on a link that it closes, which is a link's first here: who hears it waits before it dials
+/// again, as it does not where a link just ends.
+const GOODBYE: u16 = 0x0002;
+
+/// What a peer that floods is told: to send so much is what no correct peer does.
+pub(super) fn goodbye() -> Frame {
+    Frame { kind: GOODBYE, body: postcard::to_allocvec(&Refusal::Malformed).expect("plain data") }
+}
 
 /// Who presses this node, and who did.
 pub(super) struct Floods {
@@ -112,6 +123,11 @@ mod tests {
 
     fn node(name: &str) -> NodeName {
         NodeName::new(name).expect("a good name")
+    }
+
+    #[test]
+    fn a_goodbye_is_pinned() {
+        assert_eq!(goodbye(), Frame { kind: 2, body: vec![9] }); // as in the core's wire/pinned.rs
     }
 
     #[test]

@@ -256,6 +256,7 @@ impl<D: Dialer> Engine<D> {
         let away = self.floods.drop_peer(self.shared.platform.now(), gone.node());
         warn!(target: "skep", node = %gone.node(), ?away, "{} floods this node: link closed", gone.node());
         self.shared.reached.count(Limit::Flood);
+        let _ = gone.push(flood::goodbye()); // it may not read either
         self.close_link(gone);
         Some(Input::LinkDown { link })
     }
@@ -263,6 +264,7 @@ impl<D: Dialer> Engine<D> {
     /// It flooded this node shortly before. The machine, if it ordered this link, tries again later.
     fn keep_away(&mut self, way: Way, link: &Link) -> Option<Input> {
         self.shared.reached.count(Limit::KeptAway);
+        let _ = link.push(flood::goodbye()); // it may just have ended
         link.close();
         match way {
             Way::Dialled(address) => Some(Input::DialFailed { address, failure: DialFailure::Unreachable }),
