@@ -2,7 +2,9 @@
 //! call; and honest ones that have much to say at once are not taken for such.
 #![cfg(feature = "sim")]
 
+mod bursts;
 mod control;
+mod laborious;
 mod meddling;
 #[path = "../support/mod.rs"]
 mod support;
