@@ -11,6 +11,7 @@ use crate::membership::Record;
 use crate::placement::StrategyId;
 use crate::supervisor::RestartPolicy;
 use crate::wire::message::MAX_RECORDS;
+use crate::wire::{WIRE_MAX, WIRE_MIN};
 
 /// The settings of one machine. Start from [`Config::new`].
 #[derive(Clone, PartialEq, Debug)]
@@ -40,6 +41,9 @@ pub struct Config {
     pub slot_bits: u8,
     /// Where names run; must be the same on all members.
     pub strategy: StrategyId,
+    /// The newest wire version that this node speaks: [`WIRE_MIN`] to [`WIRE_MAX`], which is what it is unless it is
+    /// set lower, as long as a rolling upgrade is to be undone easily.
+    pub wire_version: u16,
     /// How the silence of a member is noticed.
     pub detection: Detection,
     /// A node that met nobody forms a cluster of its own after this time.
@@ -170,6 +174,7 @@ impl Config {
             epoch_floor_ms: life.0 / 1000,
             peers: Peers::default(),
             slot_bits: 19,
+            wire_version: WIRE_MAX,
             strategy: StrategyId::Ring,
             detection: Detection::within(Duration::from_millis(1000)),
             form_after: Duration::from_millis(200),
@@ -202,6 +207,9 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         if !(4..=24).contains(&self.slot_bits) {
             return Err(ConfigError::SlotBits(self.slot_bits));
+        }
+        if !(WIRE_MIN..=WIRE_MAX).contains(&self.wire_version) {
+            return Err(ConfigError::WireVersion(self.wire_version));
         }
         if self.weight == 0 {
             return Err(ConfigError::ZeroWeight);

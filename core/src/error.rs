@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{Address, Kind, Name, NodeName, Reason};
 use crate::placement::Place;
+use crate::wire::{WIRE_MAX, WIRE_MIN};
 
 /// Text or bytes that no name, kind or address may be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,6 +58,8 @@ impl fmt::Display for BadText {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// `wire_version` is none that this code speaks.
+    WireVersion(u16),
     /// `slot_bits` outside 4 ..= 24.
     SlotBits(u8),
     /// A weight of zero, which could own nothing.
@@ -79,6 +82,9 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::WireVersion(version) => {
+                write!(f, "wire_version is {version}, must be {WIRE_MIN} to {WIRE_MAX}")
+            }
             Self::SlotBits(bits) => write!(f, "slot_bits is {bits}, must be 4 to 24"),
             Self::ZeroWeight => f.write_str("weight is 0, must be at least 1"),
             Self::ZeroDuration(field) => write!(f, "{field} is zero"),

@@ -159,6 +159,8 @@ pub struct MemberView {
     pub roles: Vec<Role>,
     /// Which kinds it has code for.
     pub kinds: Vec<Kind>,
+    /// The newest wire version that it speaks, as far as this node was told.
+    pub wire_version: u16,
 }
 
 /// What state a member is in.

@@ -122,7 +122,7 @@ impl Machine {
         let (life, peer) = (link.peer.life, link.peer.clone());
         self.counters.messages_received += 1;
         self.counters.bytes_received += frame.wire_len() as u64;
-        let message = match Message::decode(frame) {
+        let message = match Message::decode(frame, self.config.wire_version) {
             Ok(Some(message)) => message,
             Ok(None) => {
                 self.counters.unknown_frames += 1;
@@ -161,7 +161,7 @@ impl Machine {
 
     /// A letter that came by way of another member.
     pub(super) fn on_relayed(&mut self, from: Life, frame: &Frame) {
-        match Message::decode(frame) {
+        match Message::decode(frame, self.config.wire_version) {
             // What is wrong is not the fault of the link that brought it.
             Ok(Some(message)) if self.misbehaviour(from, &message).is_some() => {
                 self.counters.malformed_frames += 1;

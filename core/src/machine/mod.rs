@@ -111,6 +111,7 @@ impl Machine {
             weight: config.weight,
             roles: List(config.roles.clone()),
             kinds: List(config.kinds.iter().map(|kind| kind.kind.clone()).collect()),
+            wire: config.wire_version,
             revision: Revision(0),
             announced: Announced::Joining,
             health: Health::Alive,

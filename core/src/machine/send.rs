@@ -4,14 +4,21 @@ use crate::event::Output;
 use crate::id::{Life, LinkId};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
-use crate::wire::Frame;
 use crate::wire::message::{Message, Relay};
+use crate::wire::{Frame, WIRE_MIN};
 
 impl Machine {
     /// Puts a message on a link.
     pub(crate) fn send(&mut self, link: LinkId, message: impl Into<Message>) {
-        let frame = message.into().encode();
+        let version = self.spoken(self.links.get(link).map_or(WIRE_MIN, |link| link.peer.wire_max));
+        let frame = message.into().encode(version);
         self.put(link, frame);
+    }
+
+    /// The wire version for who speaks up to this one.
+    fn spoken(&self, newest: u16) -> u16 {
+        let ours = self.config.wire_version;
+        if self.broken(Mutant::NewWordsForAll) { ours } else { newest.min(ours) }
     }
 
     fn put(&mut self, link: LinkId, frame: Frame) {
@@ -24,9 +31,8 @@ impl Machine {
     /// Whether it was sent at all; nobody promises that it arrives.
     pub(crate) fn send_to(&mut self, to: Life, message: impl Into<Message>) -> bool {
         debug_assert_ne!(to, self.me, "nobody writes letters to himself");
-        let frame = message.into().encode();
         if let Some(link) = self.links.to(to) {
-            self.put(link, frame);
+            self.send(link, message);
             return true;
         }
         if self.broken(Mutant::NoRelay) {
@@ -40,6 +46,8 @@ impl Machine {
         let pick = (self.random.next() % count as u64) as usize; // another way at each try
         let live = |&(life, _): &(Life, LinkId)| self.table.is_live(life);
         let (_, link) = self.links.serving().filter(live).nth(pick).expect("there are `count` of them");
+        let known = self.table.of(to).map_or(WIRE_MIN, |record| record.wire);
+        let frame = message.into().encode(self.spoken(known));
         self.send(link, Relay { to, from: self.me, kind: frame.kind, body: frame.body.into() });
         true
     }

@@ -270,9 +270,12 @@ impl Machine {
 
     /// Takes records from a peer.
     pub(crate) fn merge_records(&mut self, by: Life, records: impl IntoIterator<Item = Record>) {
-        for record in records {
+        for mut record in records {
             if self.leaps(&record) {
                 continue;
+            }
+            if let Some(link) = self.links.to(record.life).and_then(|id| self.links.get(id)) {
+                record.wire = link.peer.wire_max; // whatever others say, its hello said so
             }
             if record.life == by {
                 self.correct(&record);

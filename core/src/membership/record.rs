@@ -15,6 +15,9 @@ pub(crate) struct Record {
     pub(crate) weight: u16,
     pub(crate) roles: List<Role, { Record::MAX_ROLES }>,
     pub(crate) kinds: List<Kind, { Record::MAX_KINDS }>,
+    /// The newest wire version that it speaks, as far as is known: it may be newer than what its links speak, and is
+    /// the oldest of all when somebody told of it who has no word for it.
+    pub(crate) wire: u16,
     /// Raised by its owner alone. The higher one wins, whatever else is said of its health.
     pub(crate) revision: Revision,
     /// What the life says of itself; only ever forward.
@@ -89,7 +92,8 @@ impl Record {
     /// Takes what `other`, a record of the same life, knows better. Whether anything changed.
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
         debug_assert_eq!(self.life, other.life, "records of two lives do not merge");
-        let before = (self.revision, self.announced, self.health);
+        let before = (self.revision, self.announced, self.health, self.wire);
+        self.wire = self.wire.max(other.wire);
         if other.revision > self.revision {
             self.revision = other.revision;
             self.health = other.health;
@@ -98,10 +102,10 @@ impl Record {
             self.health = self.health.max(other.health);
             self.announced = self.announced.max(other.announced);
         }
-        before != (self.revision, self.announced, self.health)
+        before != (self.revision, self.announced, self.health, self.wire)
     }
 
-    /// What distinguishes two versions of it.
+    /// What distinguishes two versions of it. The wire version does not: who speaks an old one has no word for it.
     pub(crate) fn version_hash(&self) -> u64 {
         let mut bytes = [0; 14];
         bytes[..8].copy_from_slice(&self.life.0.to_le_bytes());
@@ -132,6 +136,7 @@ mod tests {
                         weight: 1,
                         roles: List::default(),
                         kinds: List::default(),
+                        wire: 1 + (revision + announced as u32 + health as u32) as u16 % 2,
                         revision: Revision(revision),
                         announced,
                         health,

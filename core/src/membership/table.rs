@@ -117,11 +117,12 @@ impl Table {
         let Some(record) = self.records.get_mut(&own.life).filter(|_| own.life != self.me) else {
             return false;
         };
-        let Record { weight, roles, kinds, .. } = own;
-        if (&record.weight, &record.roles, &record.kinds) == (weight, roles, kinds) {
+        let Record { weight, roles, kinds, wire, .. } = own;
+        if (&record.weight, &record.roles, &record.kinds, &record.wire) == (weight, roles, kinds, wire) {
             return false;
         }
-        (record.weight, record.roles, record.kinds) = (*weight, roles.clone(), kinds.clone());
+        (record.weight, record.roles, record.kinds, record.wire) =
+            (*weight, roles.clone(), kinds.clone(), *wire);
         self.changed.insert(own.life);
         true
     }
@@ -186,6 +187,7 @@ impl Table {
                 weight: record.weight,
                 roles: record.roles.0.clone(),
                 kinds: record.kinds.0.clone(),
+                wire_version: record.wire,
             })
             .collect();
         views.sort_by(|a, b| (&a.node, a.life).cmp(&(&b.node, b.life)));

@@ -8,12 +8,7 @@ use crate::config::Config;
 use crate::error::Refusal;
 use crate::id::{Address, ClusterName, Life, NodeName};
 use crate::placement::StrategyId;
-
-/// The oldest wire version that this code speaks.
-pub const WIRE_MIN: u16 = 1;
-
-/// The newest wire version that this code speaks.
-pub const WIRE_MAX: u16 = 1;
+use crate::wire::WIRE_MIN;
 
 /// The longest encoded hello, in bytes.
 pub const MAX_HELLO: usize = 1024;
@@ -44,7 +39,7 @@ impl Hello {
     pub fn of(config: &Config) -> Self {
         Self {
             wire_min: WIRE_MIN,
-            wire_max: WIRE_MAX,
+            wire_max: config.wire_version,
             cluster: config.cluster.clone(),
             slot_bits: config.slot_bits,
             strategy: config.strategy,

@@ -1,4 +1,4 @@
-//! The messages of the cores. A kind and its body never change once released; a change is a new kind.
+//! The messages of the cores. A kind and its body never change once released; a change is a new kind (`version.rs`).
 
 use alloc::boxed::Box;
 
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{Frame, MAX_FRAME};
 use super::list::List;
+use super::v1;
 use crate::error::{NoQuorum, Refusal, WireError};
 use crate::event::{Registration, WorkerSpec};
 use crate::id::{ClaimId, Dot, Epoch, Life, Name, Reason};
@@ -25,9 +26,10 @@ pub(crate) type Positions = List<(Life, u64), MAX_RECORDS>;
 /// Lives that were forgotten.
 pub(crate) type Lives = List<Ended, MAX_RECORDS>;
 
-/// One table: the kind on the wire and the type of the body.
+/// One table: the kind on the wire and the type of the body. Of what an older version says in other words: since which
+/// version it has this kind, and the kind and the body of before.
 macro_rules! messages {
-    ($($(#[$doc:meta])* $kind:literal $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {
+    ($($(#[$doc:meta])* $kind:literal $([since $since:literal, before $old:literal $former:ty])? $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -45,34 +47,41 @@ macro_rules! messages {
         pub(crate) enum Message { $($name(Box<$name>)),* }
 
         impl Message {
-            /// Kind and body.
-            pub(crate) fn encode(&self) -> Frame {
+            /// Kind and body, in the words of this version.
+            pub(crate) fn encode(&self, version: u16) -> Frame {
                 let (kind, body) = match self {
-                    $(Self::$name(body) => ($kind, postcard::to_allocvec(body))),*
+                    $($(Self::$name(body) if version < $since => {
+                        ($old, postcard::to_allocvec(&<$former>::from((**body).clone())))
+                    })?
+                    Self::$name(body) => ($kind, postcard::to_allocvec(body)),)*
                 };
                 Frame { kind, body: body.expect("a message is plain data") }
             }
 
-            /// `None` for a kind that this version does not know: to be skipped.
+            /// What this version and those before it understand. `None` for a kind that they do not know: to be skipped.
             ///
             /// # Errors
             /// [`WireError::Body`] unless the body is one message of its kind and nothing more.
-            pub(crate) fn decode(frame: &Frame) -> Result<Option<Self>, WireError> {
+            pub(crate) fn decode(frame: &Frame, version: u16) -> Result<Option<Self>, WireError> {
                 match frame.kind {
-                    $($kind => match postcard::take_from_bytes::<$name>(&frame.body) {
-                        Ok((body, [])) => Ok(Some(body.into())),
-                        Ok(_) | Err(_) => Err(WireError::Body { kind: frame.kind }),
-                    },)*
+                    $($kind $(if version >= $since)? => whole::<$name>(frame).map(|body| Some(body.into())),
+                    $($old => whole::<$former>(frame).map(|body| Some($name::from(body).into())),)?)*
                     _ => Ok(None),
                 }
             }
         }
 
-        #[cfg(feature = "mutants")]
+        #[cfg(any(test, feature = "mutants"))]
         impl Message {
-            /// All kinds.
+            /// All kinds of the newest version.
             pub(crate) const KINDS: &[u16] = &[$($kind),*];
 
+            /// The kinds that only older versions say.
+            pub(crate) const FORMER: &[u16] = &[$($($old,)?)*];
+        }
+
+        #[cfg(feature = "mutants")]
+        impl Message {
             /// The body, for another format.
             pub(crate) fn write<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 match self {
@@ -94,6 +103,14 @@ macro_rules! messages {
     };
 }
 
+/// The body, if the frame is one and nothing more.
+fn whole<'de, T: Deserialize<'de>>(frame: &'de Frame) -> Result<T, WireError> {
+    match postcard::take_from_bytes(&frame.body) {
+        Ok((body, [])) => Ok(body),
+        Ok(_) | Err(_) => Err(WireError::Body { kind: frame.kind }),
+    }
+}
+
 #[cfg(feature = "mutants")]
 impl Message {
     /// The kind of a letter that goes by way of another member.
@@ -103,11 +120,11 @@ impl Message {
 messages! {
     /// The first on every link: all that the sender knows of members, how far it has each log, and whom it has
     /// forgotten.
-    0x0001 Greet { records: List<Record, MAX_RECORDS>, positions: Positions, forgotten: Lives }
+    0x0007 [since 2, before 0x0001 v1::Greet] Greet { records: List<Record, MAX_RECORDS>, positions: Positions, forgotten: Lives }
     /// The last on a link: why it is closed.
     0x0002 Goodbye { refusal: Refusal }
     /// Member records that changed, or all of them.
-    0x0003 Records { records: List<Record, MAX_RECORDS> }
+    0x0008 [since 2, before 0x0003 v1::Records] Records { records: List<Record, MAX_RECORDS> }
     /// Whom the sender has forgotten: what they wrote goes on in other logs, before this on the same link.
     0x0004 Forgotten { lives: Lives }
     /// "We have forgotten each other, or some of each other's friends; these are up on my side": the smaller side

@@ -8,19 +8,22 @@ mod list;
 pub(crate) mod message;
 #[cfg(test)]
 mod pinned;
+mod v1;
+mod version;
 
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub use arbitrary::Arbitrary;
 pub use frame::{Deframer, FIRST_BULK_KIND, FIRST_CALL_KIND, Frame, HEADER, Lane, MAX_FRAME};
-pub use hello::{Hello, MAX_HELLO, WIRE_MAX, WIRE_MIN};
+pub use hello::{Hello, MAX_HELLO};
 pub(crate) use list::List;
+pub use version::{WIRE_MAX, WIRE_MIN};
 
 /// A frame in words, for the trace of the simulator.
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub fn describe(frame: &Frame) -> alloc::string::String {
-    match message::Message::decode(frame) {
+    match message::Message::decode(frame, WIRE_MAX) {
         Ok(Some(message)) => alloc::format!("{message:?}"),
         Ok(None) => alloc::format!("unknown kind {:#06x}", frame.kind),
         Err(error) => alloc::format!("{error}"),

@@ -1,10 +1,11 @@
-//! Each message by its bytes: what is released once is never changed, and what is no message is refused.
+//! Each message by its bytes, in each version: what is released once is never changed, and what is no message is refused.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
+use super::WIRE_MAX;
 use super::frame::Frame;
 use super::list::List;
 use super::message::*;
@@ -45,6 +46,7 @@ fn record() -> Record {
         weight: 1,
         roles: List(vec![Role::new("r").expect("a good role")]),
         kinds: List(vec![Kind::new("k").expect("a good kind")]),
+        wire: 2,
         revision: Revision(3),
         announced: Announced::Up,
         health: Health::Suspect,
@@ -123,7 +125,7 @@ fn messages() -> Vec<(Message, &'static str)> {
     vec![
         (
             Greet { records: List(vec![record()]), positions: positions(), forgotten: ended(Some(7)) }.into(),
-            "0001 01ac02016103683a310101017201016b03010101ac020901ad0201620107",
+            "0007 01ac02016103683a310101017201016b0203010101ac020901ad0201620107",
         ),
         (goodbye(Refusal::Ourselves), "0002 00"),
         (goodbye(Refusal::OtherCluster), "0002 01"),
@@ -138,7 +140,7 @@ fn messages() -> Vec<(Message, &'static str)> {
         (goodbye(Refusal::Stalled), "0002 0a"),
         (goodbye(Refusal::OtherStrategy), "0002 0e"),
         (goodbye(Refusal::NotAllowed), "0002 0f"),
-        (Records { records: List(vec![record()]) }.into(), "0003 01ac02016103683a310101017201016b030101"),
+        (Records { records: List(vec![record()]) }.into(), "0008 01ac02016103683a310101017201016b02030101"),
         (goodbye(Refusal::Forgotten), "0002 0b"),
         (goodbye(Refusal::NotTrusted), "0002 0c"),
         (goodbye(Refusal::OtherProtection), "0002 0d"),
@@ -242,45 +244,97 @@ fn hex(frame: &Frame) -> String {
     format!("{:04x} {}", frame.kind, body.concat())
 }
 
+/// What version 1 says in other words.
+fn in_version_1() -> Vec<(Message, &'static str)> {
+    let records = || List(vec![Record { wire: 1, ..record() }]);
+    let positions = List(vec![(Life(300), 9)]);
+    let node = NodeName::new("b").expect("a good name");
+    let forgotten = List(vec![Ended { life: Life(301), node, left_ms: Some(7) }]);
+    vec![
+        (
+            Greet { records: records(), positions, forgotten }.into(),
+            "0001 01ac02016103683a310101017201016b03010101ac020901ad0201620107",
+        ),
+        (Records { records: records() }.into(), "0003 01ac02016103683a310101017201016b030101"),
+    ]
+}
+
 #[test]
 fn every_message_has_the_bytes_that_it_was_released_with() {
-    let found: Vec<String> = messages().iter().map(|(message, _)| hex(&message.encode())).collect();
+    let found: Vec<String> = messages().iter().map(|(message, _)| hex(&message.encode(2))).collect();
     let pinned: Vec<&str> = messages().iter().map(|(_, pinned)| *pinned).collect();
     assert_eq!(found, pinned);
 }
 
 #[test]
+fn who_speaks_version_1_is_told_the_same_in_the_words_of_version_1() {
+    let former = in_version_1();
+    let of = |kind: u16| former.iter().find(|(message, _)| message.encode(2).kind == kind);
+    for (message, pinned) in messages() {
+        let frame = message.encode(1);
+        let (meant, pinned) = match of(message.encode(2).kind) {
+            Some((former, bytes)) => (former.clone(), *bytes),
+            None => (message, pinned),
+        };
+        assert_eq!(hex(&frame), pinned);
+        for version in [1, 2] {
+            assert_eq!(Message::decode(&frame, version), Ok(Some(meant.clone())), "by version {version}");
+        }
+    }
+}
+
+#[test]
+fn what_version_2_says_in_its_own_words_is_skipped_by_version_1() {
+    for (message, _) in in_version_1() {
+        assert_eq!(Message::decode(&message.encode(2), 1), Ok(None), "{message:?}");
+    }
+}
+
+#[test]
+fn each_kind_has_one_number_for_ever() {
+    let mut kinds: Vec<u16> = messages().iter().map(|(message, _)| message.encode(2).kind).collect();
+    kinds.extend(in_version_1().iter().map(|(message, _)| message.encode(1).kind));
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut table: Vec<u16> = Message::KINDS.iter().chain(Message::FORMER).copied().collect();
+    table.sort_unstable();
+    assert_eq!(kinds, table, "each kind is pinned, and none has the number of another");
+}
+
+#[test]
 fn every_message_comes_back_as_it_went() {
     for (message, _) in messages() {
-        assert_eq!(Message::decode(&message.encode()), Ok(Some(message)));
+        assert_eq!(Message::decode(&message.encode(WIRE_MAX), WIRE_MAX), Ok(Some(message)));
     }
 }
 
 #[test]
 fn every_truncation_and_every_extension_is_refused() {
-    for (message, _) in messages() {
-        let frame = message.encode();
+    for (message, version) in
+        messages().into_iter().flat_map(|(message, _)| [(message.clone(), 1), (message, 2)])
+    {
+        let frame = message.encode(version);
         let refused = Err(WireError::Body { kind: frame.kind });
         for end in 0..frame.body.len() {
             let cut = Frame { kind: frame.kind, body: frame.body[..end].to_vec() };
-            assert_eq!(Message::decode(&cut), refused, "{message:?} cut at {end}");
+            assert_eq!(Message::decode(&cut, version), refused, "{message:?} cut at {end}");
         }
         let mut longer = frame;
         longer.body.push(0);
-        assert_eq!(Message::decode(&longer), refused, "{message:?} with a byte more");
+        assert_eq!(Message::decode(&longer, version), refused, "{message:?} with a byte more");
     }
 }
 
 #[test]
 fn an_unknown_kind_is_skipped_and_not_an_error() {
-    assert_eq!(Message::decode(&Frame { kind: 0x7fff, body: vec![1, 2, 3] }), Ok(None));
+    assert_eq!(Message::decode(&Frame { kind: 0x7fff, body: vec![1, 2, 3] }, WIRE_MAX), Ok(None));
 }
 
 #[test]
 fn no_bytes_of_a_body_make_decoding_panic() {
     let mut random = crate::random::Random::new(1);
     for (message, _) in messages() {
-        let frame = message.encode();
+        let frame = message.encode(WIRE_MAX);
         for _ in 0..2000 {
             let mut body = frame.body.clone();
             for _ in 0..=random.next() % 3 {
@@ -288,7 +342,7 @@ fn no_bytes_of_a_body_make_decoding_panic() {
                     body[index] = random.next() as u8;
                 }
             }
-            drop(Message::decode(&Frame { kind: frame.kind, body })); // either is fine, as long as it returns
+            drop(Message::decode(&Frame { kind: frame.kind, body }, WIRE_MAX)); // either is fine, as long as it returns
         }
     }
 }

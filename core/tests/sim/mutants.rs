@@ -18,7 +18,7 @@ use crate::trace::Telling;
 const BUDGET: u64 = 400;
 
 /// What caught each of them before, a seed or a scenario: tried first, since a search takes minutes. With
-/// `SKEP_SEARCH` set they are searched for afresh.
+/// `SKEP_SEARCH` set they are searched for afresh; with `SKEP_LIES`, among the runs with a liar.
 const CAUGHT: &str = include_str!("caught.txt");
 
 /// What nothing is known to catch as the runs are now: left out, and told. Each waits for a seed or a scenario.
@@ -39,13 +39,16 @@ fn catch(mutant: Mutant) -> Option<String> {
     let line = CAUGHT.lines().find_map(|line| line.strip_prefix(&format!("{mutant:?} ")));
     let before = line.filter(|_| env::var("SKEP_SEARCH").is_err()).and_then(|by| match by.parse() {
         Ok(seed) => by_seeds(mutant, seed..=seed),
-        Err(_) if by.starts_with(LIE) => by_lies(mutant, &by[LIE.len()..]),
+        Err(_) if by.starts_with(LIE) => by[LIE.len()..].parse().ok().and_then(|seed| by_lies(mutant, seed)),
         Err(_) => by_scenarios(mutant, |name| name == by),
     });
     if before.is_some() {
         return before;
     }
     let from = crate::sweeps::number("SKEP_FROM").unwrap_or(1);
+    if env::var("SKEP_LIES").is_ok() {
+        return (from..=from + budget).find_map(|seed| by_lies(mutant, seed));
+    }
     by_seeds(mutant, from..=from + budget / 8)
         .or_else(|| by_scenarios(mutant, |_| true))
         .or_else(|| by_seeds(mutant, from + budget / 8 + 1..=from + budget))
@@ -54,8 +57,7 @@ fn catch(mutant: Mutant) -> Option<String> {
 /// How a seed of a run with a liar is written there.
 const LIE: &str = "lie ";
 
-fn by_lies(mutant: Mutant, seed: &str) -> Option<String> {
-    let seed = seed.parse().expect("a seed stands there");
+fn by_lies(mutant: Mutant, seed: u64) -> Option<String> {
     let violation = crate::byzantine::run(seed, Telling::Count, Some(mutant)).verdict.err()?;
     Some(format!("lie {seed}: {violation}"))
 }

@@ -207,10 +207,12 @@ impl World {
         Ok(None)
     }
 
-    /// Every member must know exactly the members that live, all up.
+    /// Every member must know exactly the members that live, all up, and what each can speak.
     fn different_views(&mut self, running: &[ProcessId]) -> Result<Option<String>, Violation> {
-        let mut expected: Vec<_> =
-            running.iter().map(|&p| (self[p].name.clone(), self[p].life, Status::Up)).collect();
+        let mut expected: Vec<_> = running
+            .iter()
+            .map(|&p| (self[p].name.clone(), self[p].life, Status::Up, self[p].hello.wire_max))
+            .collect();
         expected.sort();
         for &process in running {
             let timeout = Duration::from_secs(1);
@@ -222,7 +224,7 @@ impl World {
             let mut found: Vec<_> = members
                 .into_iter()
                 .filter(|member| member.status != Status::Down)
-                .map(|member| (member.node, member.life, member.status))
+                .map(|member| (member.node, member.life, member.status, member.wire_version))
                 .collect();
             found.sort();
             if found != expected {

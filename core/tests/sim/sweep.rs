@@ -203,6 +203,7 @@ fn draw(seed: u64) -> (Settings, Plan, Ties) {
         exclusive,
         spaced,
         one_moment: false,
+        mixed: is_mixed(seed),
         authority_after: authority(seed),
     };
     ask_for_quorum(mood, &mut settings, &mut plan);
@@ -217,6 +218,12 @@ fn authority(seed: u64) -> Option<Duration> {
     let mut random = Random::new(seed ^ 0xa7704);
     let after = random.between(Duration::from_millis(100), Duration::from_secs(5));
     random.percent(25).then_some(after)
+}
+
+/// In every fifth run nodes speak different wire versions. Drawn apart, so that the other runs stay what they are; by a
+/// number that leaves out those which catch a mutant.
+fn is_mixed(seed: u64) -> bool {
+    Random::new(seed ^ 0xf88a).percent(20)
 }
 
 /// In every third run in which it is promised that messages arrive, users send some. Drawn apart, so that the other

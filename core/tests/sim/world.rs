@@ -9,6 +9,7 @@ use skep_core::event::{Input, MoveReason, Request};
 use skep_core::id::{Address, CallId, ClusterName, Epoch, Kind, Life, Name, NodeName, Role, Source};
 use skep_core::mutant::Mutant;
 use skep_core::placement::{Place, StrategyId};
+use skep_core::wire::WIRE_MAX;
 use skep_core::{Config, Instant};
 
 use crate::messages::Letter;
@@ -26,6 +27,8 @@ pub struct Site {
     pub roles: Vec<Role>,
     pub weight: u16,
     pub peers: Peers,
+    /// The newest wire version that is spoken here, unless the run has mixed ones.
+    pub wire: u16,
     /// The process that lives here now, or lived here last.
     pub process: Option<ProcessId>,
     /// Without power, nothing answers, not even a kernel.
@@ -138,6 +141,8 @@ pub struct Settings {
     pub spaced: bool,
     /// All sites draw the same life at their first boot.
     pub one_moment: bool,
+    /// Each life speaks the newest wire version or only an older one, by chance.
+    pub mixed: bool,
     /// The source `static` is an authority, for addresses that it has not named for so long.
     pub authority_after: Option<Duration>,
 }
@@ -158,6 +163,7 @@ impl Settings {
             exclusive: false,
             spaced: false,
             one_moment: false,
+            mixed: false,
             authority_after: None,
         }
     }
@@ -256,6 +262,7 @@ impl World {
             roles: Vec::new(),
             weight: 1,
             peers: Peers::default(),
+            wire: WIRE_MAX,
             process: None,
             has_power: true,
             lives: 0,
@@ -406,13 +413,17 @@ impl World {
         if self.settings.one_moment && self.sites[site.0].lives == 1 {
             life = Life(DAWN_MICROS);
         }
-        let Site { name, address, kinds, roles, weight, peers, .. } = &self.sites[site.0];
+        let Site { name, address, kinds, roles, weight, peers, wire, .. } = &self.sites[site.0];
         let cluster = ClusterName::new("sim").expect("a good name");
         let mut config = Config::new(cluster, name.clone(), life, address.clone());
         config.kinds = kinds.iter().map(crate::hosts::kind_config).collect();
         config.roles = roles.clone();
         config.weight = *weight;
         config.peers = peers.clone();
+        config.wire_version = match self.settings.mixed {
+            true => WIRE_MAX - Random::new(self.settings.seed ^ life.0).below(2) as u16,
+            false => *wire,
+        };
         config.seed = self.random.next();
         config.epoch_floor_ms = micros / 1000;
         config.slot_bits = 8;

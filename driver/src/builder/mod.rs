@@ -134,6 +134,13 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         self.configure(move |config| config.weight = weight)
     }
 
+    /// The newest wire version that it speaks: the newest that it knows, unless it is set lower for the time of a rolling
+    /// upgrade; see [`manual::operating`](crate::manual::operating).
+    #[must_use]
+    pub fn wire_version(self, version: u16) -> Self {
+        self.configure(move |config| config.wire_version = version)
+    }
+
     /// Nothing runs, and nothing is registered or removed, where fewer than so many members are up: then workers are
     /// stopped, their names are kept, and they start again when there are enough. Must be the same on all nodes, which
     /// refuse each other otherwise. More than half of the nodes is what keeps two sides of a cut from running a name

@@ -123,6 +123,7 @@ pub struct KnownNode {
     pub incarnation: u64,
     pub status: &'static str,
     pub addr: String,
+    pub wire: u16,
 }
 
 /// Counters of this node since its start.
@@ -229,6 +230,7 @@ impl From<MemberView> for KnownNode {
                 Status::Down => "down",
             },
             addr: member.address.to_string(),
+            wire: member.wire_version,
         }
     }
 }

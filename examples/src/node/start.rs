@@ -62,6 +62,7 @@ fn builder<R: TcpSockets>(options: &Options, transport: TcpConfig, runtime: R) -
     let mut builder = NodeBuilder::new(options.name.as_str(), runtime, Tcp::new(transport))
         .cluster(options.cluster.as_str())
         .weight(options.weight)
+        .wire_version(options.wire)
         .detect(options.detect)
         .worker::<Singleton>()
         .worker::<Counter>()

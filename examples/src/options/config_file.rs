@@ -85,13 +85,14 @@ mod tests {
     fn the_file_has_the_keys_of_the_options() {
         let given = read(
             "name = 'a'\nlisten = '127.0.0.1:7000'\njoin = ['10.0.0.1:7000']\ncluster = 'orders'\n\
-             runtime = 'smol'\nstrategy = 'ring'\nweight = 2\nrole = ['gpu']\ndetect = 500\noutput = 'json'\n\
+             runtime = 'smol'\nstrategy = 'ring'\nweight = 2\nwire = 1\nrole = ['gpu']\ndetect = 500\noutput = 'json'\n\
              log-format = 'json'\ninsecure-plaintext = true\nlan = false\n",
         )
         .expect("no mistake in it");
         assert_eq!(given.name, NodeName::new("a").ok());
         assert_eq!((given.runtime, given.output), (Some(Runtime::Smol), Some(Format::Json)));
-        assert_eq!((given.weight, given.detect), (Some(2), Some(Duration::from_millis(500))));
+        assert_eq!((given.weight, given.wire), (Some(2), Some(1)));
+        assert_eq!(given.detect, Some(Duration::from_millis(500)));
     }
 
     #[test]
@@ -217,6 +218,7 @@ mod tests {
         for (text, line, words) in [
             ("name = 'a'\nnmae = 'b'\n", 2, "nmae"),
             ("name = 'a'\n\nweight = 0\n", 3, "at least 1"),
+            ("name = 'a'\nwire = 3\n", 2, "1 to 2"),
             ("weight = 70000\n", 1, "70000"),
             ("name = ''\n", 1, "empty"),
             ("name = 'a'\nruntime = 'glommio'\n", 2, "glommio"),

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn every_option_has_its_variable() {
         let arguments = "--name a --listen 0.0.0.0:7000 --lan --join 10.0.0.1:7000 --join b.example:7000 \
-            --authority rack:60000 --cluster orders --runtime smol --strategy quorum:3 --weight 3 --role gpu --role ssd --allow a? \
+            --authority rack:60000 --cluster orders --runtime smol --strategy quorum:3 --weight 3 --wire 1 --role gpu --role ssd --allow a? \
             --deny *-old --tls-cert c --tls-key k --tls-ca ca --detect 500 --output json --log-format json";
         let pairs = [
             ("SKEP_NAME", "a"),
@@ -128,6 +128,7 @@ mod tests {
             ("SKEP_RUNTIME", "smol"),
             ("SKEP_STRATEGY", "quorum:3"),
             ("SKEP_WEIGHT", "3"),
+            ("SKEP_WIRE", "1"),
             ("SKEP_ROLE", "gpu,ssd"),
             ("SKEP_ALLOW", "a?"),
             ("SKEP_DENY", "*-old"),
@@ -219,6 +220,7 @@ mod tests {
             ("SKEP_NAME", "x y\n", "--name"),
             ("SKEP_WEIGHT", "0", "at least 1"),
             ("SKEP_WEIGHT", "many", "'many' is no weight"),
+            ("SKEP_WIRE", "new", "'new' is no wire version"),
             ("SKEP_LAN", "yes", "'yes'"),
             ("SKEP_JOIN", "a:1,nowhere", "'nowhere' is no address"),
             ("SKEP_RUNTIME", "glommio", "glommio"),

@@ -16,6 +16,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde::Deserialize;
 use skep_core::id::{Address, ClusterName, NodeName, NodePattern, Role};
+use skep_core::wire::WIRE_MAX;
 
 use environment::Environment;
 pub use links::Links;
@@ -48,6 +49,8 @@ pub struct Options {
     pub strategy: Strategy,
     /// Its share of the ring, at least 1.
     pub weight: u16,
+    /// The newest wire version that it speaks.
+    pub wire: u16,
     /// What it offers.
     pub roles: Vec<Role>,
     /// Of which names its peers have to be; of any if there are none.
@@ -130,6 +133,10 @@ struct Given {
     #[arg(long, value_name = "N", value_parser = weight)]
     #[serde(deserialize_with = "value::from_weight")]
     weight: Option<u16>,
+    /// The newest wire version to speak, as long as an upgrade is under way [default: the newest there is]
+    #[arg(long, value_name = "VERSION", value_parser = value::wire)]
+    #[serde(deserialize_with = "value::from_wire")]
+    wire: Option<u16>,
     /// What this node offers (repeatable)
     #[arg(long, value_parser = role)]
     role: Vec<Role>,
@@ -215,6 +222,7 @@ impl Given {
             runtime: self.runtime.or(other.runtime),
             strategy: self.strategy.or(other.strategy),
             weight: self.weight.or(other.weight),
+            wire: self.wire.or(other.wire),
             role: if self.role.is_empty() { other.role } else { self.role },
             allow: if self.allow.is_empty() { other.allow } else { self.allow },
             deny: if self.deny.is_empty() { other.deny } else { self.deny },
@@ -254,6 +262,7 @@ impl Given {
             runtime: self.runtime.unwrap_or_default(),
             strategy: self.strategy.unwrap_or(Strategy::Ring),
             weight: self.weight.unwrap_or(1),
+            wire: self.wire.unwrap_or(WIRE_MAX),
             roles: self.role,
             allow: self.allow,
             deny: self.deny,
@@ -327,6 +336,7 @@ mod tests {
             runtime: Runtime::Tokio,
             strategy: Strategy::Ring,
             weight: 1,
+            wire: 2,
             roles: vec![],
             allow: vec![],
             deny: vec![],
@@ -342,7 +352,7 @@ mod tests {
     fn every_option_is_taken() {
         let options = read(
             "--name a --listen 0.0.0.0:7000 --join 10.0.0.1:7000 --join b.example:7000 --cluster orders \
-             --runtime async-std --strategy quorum:3 --weight 3 --role gpu --role ssd --insecure-plaintext \
+             --runtime async-std --strategy quorum:3 --weight 3 --wire 1 --role gpu --role ssd --insecure-plaintext \
              --allow a? --deny *-old \
              --detect 500 --output json --log-format json",
         )
@@ -356,7 +366,7 @@ mod tests {
         assert_eq!(Some(options.strategy), NonZeroU16::new(3).map(Strategy::Quorum));
         let lists = [options.allow, options.deny].concat();
         assert_eq!(lists.iter().map(NodePattern::as_str).collect::<Vec<_>>(), ["a?", "*-old"]);
-        assert_eq!((options.weight, options.detect), (3, Duration::from_millis(500)));
+        assert_eq!((options.weight, options.wire, options.detect), (3, 1, Duration::from_millis(500)));
         assert_eq!(options.roles.iter().map(Role::as_str).collect::<Vec<_>>(), ["gpu", "ssd"]);
         assert_eq!((options.output, options.log_format), (Format::Json, Format::Json));
     }
@@ -371,6 +381,8 @@ mod tests {
             ("--name a --runtime glommio", "glommio"),
             ("--name a --weight 0", "at least 1"),
             ("--name a --weight x", "weight"),
+            ("--name a --wire 0", "1 to 2"),
+            ("--name a --wire 3", "1 to 2"),
             ("--name a --detect 0", "--detect"),
             ("--name a --detect 99999999999", "--detect"),
             ("--name a --listen nowhere", "nowhere"),

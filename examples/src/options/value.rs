@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use skep_core::id::{Address, ClusterName, NodeName, NodePattern, Role};
+use skep_core::wire::{WIRE_MAX, WIRE_MIN};
 
 /// An async runtime that a node can run on.
 #[derive(ValueEnum, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -189,6 +190,13 @@ pub(super) fn weight(text: &str) -> Result<u16, BadValue> {
     }
 }
 
+pub(super) fn wire(text: &str) -> Result<u16, BadValue> {
+    let known = |version: &u16| (WIRE_MIN..=WIRE_MAX).contains(version);
+    let version = text.parse().ok().filter(known);
+    version
+        .ok_or_else(|| BadValue(format!("'{text}' is no wire version: {WIRE_MIN} to {WIRE_MAX} are known")))
+}
+
 pub(super) fn from_listen<'de, D: Deserializer<'de>>(file: D) -> Result<Option<String>, D::Error> {
     listen(&String::deserialize(file)?).map(Some).map_err(de::Error::custom)
 }
@@ -200,6 +208,10 @@ pub(super) fn from_peers<'de, D: Deserializer<'de>>(file: D) -> Result<Vec<Addre
 
 pub(super) fn from_weight<'de, D: Deserializer<'de>>(file: D) -> Result<Option<u16>, D::Error> {
     weight(&u16::deserialize(file)?.to_string()).map(Some).map_err(de::Error::custom)
+}
+
+pub(super) fn from_wire<'de, D: Deserializer<'de>>(file: D) -> Result<Option<u16>, D::Error> {
+    wire(&u16::deserialize(file)?.to_string()).map(Some).map_err(de::Error::custom)
 }
 
 pub(super) fn from_milliseconds<'de, D: Deserializer<'de>>(file: D) -> Result<Option<Duration>, D::Error> {

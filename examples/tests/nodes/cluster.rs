@@ -1,5 +1,6 @@
 //! Clusters of real node processes, each with a run directory of its own.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
@@ -34,7 +35,12 @@ impl Cluster {
 
     /// The node's program with these options, and nothing else from around here.
     pub(crate) fn command(&self, options: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+        self.command_of(env!("CARGO_BIN_EXE_node").as_ref(), options)
+    }
+
+    /// The same of another program.
+    pub(crate) fn command_of(&self, program: &OsStr, options: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(options).env("XDG_RUNTIME_DIR", &self.directory);
         for (variable, _) in std::env::vars_os().filter(|(it, _)| it.to_string_lossy().starts_with("SKEP_")) {
             command.env_remove(variable); // each may be an option

@@ -24,3 +24,4 @@ mod security;
 mod settle;
 mod takeover;
 mod terminal;
+mod upgrade;

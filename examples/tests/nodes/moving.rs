@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, NodeProcess, Outcome, Trouble};
 
-const COUNTERS: usize = 20;
+pub(crate) const COUNTERS: usize = 20;
 
 /// Of a node that owns its part of nearly all of the ring.
-const HEAVY: [&str; 2] = ["--weight", "1000"];
+pub(crate) const HEAVY: [&str; 2] = ["--weight", "1000"];
 
 /// How long all that has to move may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,7 +82,7 @@ fn a_rolling_restart_under_load_loses_no_count_and_fails_no_call_of_a_node_that_
 }
 
 /// Adds by calls and by messages without an answer, until it is over. Says how much to each.
-fn count_on(client: &mut NodeProcess, over: &AtomicBool) -> Result<u64, Trouble> {
+pub(crate) fn count_on(client: &mut NodeProcess, over: &AtomicBool) -> Result<u64, Trouble> {
     let mut added = 0;
     while !over.load(Ordering::SeqCst) {
         for number in 0..COUNTERS {

@@ -44,7 +44,7 @@ fn a_letter_in_our_own_name_is_nobodys() {
     let id = ClaimId { life: A, seq: 9 };
     let claim =
         Claim { id, name: ours.clone(), wish: Wish::Register(WorkerSpec::Attached), remaining_ms: 1000 };
-    let Frame { kind, body } = Message::from(claim).encode();
+    let Frame { kind, body } = Message::from(claim).encode(WIRE_MAX);
     letters.tell(Relay { to: A, from: A, kind, body: List(body) });
     assert_eq!(letters.a.registry.winner(&ours), None, "a claimed nothing");
 }

@@ -3,6 +3,7 @@
 mod forged;
 mod late;
 mod pace;
+mod versions;
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -25,7 +26,7 @@ use crate::wire::message::{
     BarrierAck, Claim, ClaimReply, Delta, Digest, Greet, Halt, Message, Pong, Progress, Records, Relay,
     StartOrder, StartReport, StopOrder, Verdict, Wish,
 };
-use crate::wire::{Frame, Hello, List};
+use crate::wire::{Frame, Hello, List, WIRE_MAX};
 
 const A: Life = Life(1_000_000);
 const B: Life = Life(2_000_000);
@@ -72,7 +73,7 @@ impl Letters {
         self.a.handle(self.now, input);
         while let Some(output) = self.a.poll_output() {
             if let Output::Send { frame, .. } = &output {
-                self.said.extend(Message::decode(frame).expect("a writes well"));
+                self.said.extend(Message::decode(frame, WIRE_MAX).expect("a writes well"));
             } else {
                 self.outputs.push_back(output);
             }
@@ -80,7 +81,7 @@ impl Letters {
     }
 
     fn tell(&mut self, message: impl Into<Message>) {
-        self.input(Input::Message { link: LINK, frame: message.into().encode() });
+        self.input(Input::Message { link: LINK, frame: message.into().encode(WIRE_MAX) });
     }
 
     /// b says yes to each barrier that a asked it for.
@@ -177,6 +178,7 @@ fn record(text: &str, life: Life) -> Record {
         address: Address::new(format!("{text}:1")).expect("a good address"),
         weight: 1,
         roles: List::default(),
+        wire: WIRE_MAX,
         kinds: List([kind()].into()),
         revision: Revision(0),
         announced: Announced::Up,

@@ -37,7 +37,7 @@ fn all_that_is_said_at_once_fits_a_frame() {
     letters.input(Input::LinkUp { link: LinkId(2), way: Way::Accepted, peer: Hello::of(&config("c", C)) });
     let mut told = 0;
     for message in letters.said.drain(..) {
-        let length = message.encode().body.len();
+        let length = message.encode(WIRE_MAX).body.len();
         assert!(length <= MAX_FRAME as usize, "{length} bytes in one frame close the link for ever");
         told += match message {
             Message::Greet(greet) => {
@@ -61,11 +61,11 @@ fn each_who_asks_after_a_member_waits_for_its_own_ping() {
         positions: List::default(),
         forgotten: List::default(),
     };
-    letters.input(Input::Message { link, frame: Message::from(greet).encode() });
+    letters.input(Input::Message { link, frame: Message::from(greet).encode(WIRE_MAX) });
     let wait = letters.a.config.detection.probe_timeout * 3 / 4;
     let until = letters.now + wait;
     // Two askers may well use one number: here c asks twice by it, the second time half a wait later.
-    let question = Message::from(PingFor { seq: 7, subject: B }).encode();
+    let question = Message::from(PingFor { seq: 7, subject: B }).encode(WIRE_MAX);
     letters.input(Input::Message { link, frame: question.clone() });
     letters.now += wait / 2;
     letters.input(Input::Message { link, frame: question });
@@ -104,7 +104,7 @@ fn what_was_asked_on_a_lost_link_is_asked_again_on_the_next() {
     letters.input(Input::LinkUp { link, way: Way::Accepted, peer: Hello::of(&config("b", B)) });
     letters.input(Input::LinkDown { link: LINK });
     let greet = Greet { records: List([record("b", B)].into()), positions, forgotten: List::default() };
-    letters.input(Input::Message { link, frame: Message::from(greet).encode() });
+    letters.input(Input::Message { link, frame: Message::from(greet).encode(WIRE_MAX) });
     assert_eq!(pulls(&letters), 2, "the question may have died with its link");
 }
 

@@ -18,6 +18,7 @@ use self::read::Reader;
 use self::tree::Node;
 use super::frame::{Frame, MAX_FRAME};
 use super::message::{Message, Relay};
+use super::{WIRE_MAX, WIRE_MIN};
 use crate::random::Random;
 
 /// So many numbers and texts are remembered under one word.
@@ -57,22 +58,23 @@ impl Arbitrary {
         }
     }
 
-    /// The kinds of all messages.
+    /// The kinds of all messages of the newest version.
     pub fn kinds() -> &'static [u16] {
         Message::KINDS
     }
 
     /// Remembers the numbers and texts of a message that somebody sent. Nothing of what is none.
     pub fn learn(&mut self, frame: &Frame) {
-        if let Ok(Some(message)) = Message::decode(frame) {
+        if let Ok(Some(message)) = Message::decode(frame, WIRE_MAX) {
             self.remember(&tree::of(&message));
         }
     }
 
-    /// A message of any kind.
+    /// A message of any kind, now and then in the words of the oldest version.
     pub fn any(&mut self) -> Frame {
         let kind = Message::KINDS[self.below(Message::KINDS.len())];
-        self.of_kind(kind)
+        let version = if self.below(8) == 0 { WIRE_MIN } else { WIRE_MAX };
+        self.drawn(kind, version)
     }
 
     /// A message of this kind.
@@ -80,10 +82,14 @@ impl Arbitrary {
     /// # Panics
     /// If no message has this kind.
     pub fn of_kind(&mut self, kind: u16) -> Frame {
+        self.drawn(kind, WIRE_MAX)
+    }
+
+    fn drawn(&mut self, kind: u16, version: u16) -> Frame {
         assert!(Message::KINDS.contains(&kind), "no message is of the kind {kind:#06x}");
         self.rate = 1;
         loop {
-            if let Some(frame) = self.make(kind, None) {
+            if let Some(frame) = self.make(kind, None, version) {
                 return frame;
             }
         }
@@ -91,13 +97,15 @@ impl Arbitrary {
 
     /// The same message with one part or a few changed; as it is, if it is none or if nothing fitting was found.
     pub fn changed(&mut self, frame: &Frame) -> Frame {
-        let Ok(Some(message)) = Message::decode(frame) else {
+        let Ok(Some(message)) = Message::decode(frame, WIRE_MAX) else {
             return frame.clone();
         };
         let node = tree::of(&message);
+        let version = if Message::FORMER.contains(&frame.kind) { WIRE_MIN } else { WIRE_MAX };
+        let kind = message.encode(WIRE_MAX).kind;
         for _ in 0..16 {
             self.rate = [2, 4, 8, 16, 32][self.below(5)];
-            if let Some(changed) = self.make(frame.kind, Some(&node)).filter(|changed| changed != frame) {
+            if let Some(changed) = self.make(kind, Some(&node), version).filter(|changed| changed != frame) {
                 return changed;
             }
         }
@@ -105,7 +113,7 @@ impl Arbitrary {
     }
 
     /// `None` if what was drawn is unfit.
-    fn make(&mut self, kind: u16, node: Option<&Node>) -> Option<Frame> {
+    fn make(&mut self, kind: u16, node: Option<&Node>, version: u16) -> Option<Frame> {
         self.left = PARTS;
         let message = Message::read(kind, Reader::new(self, node)).ok()?;
         let message = match message {
@@ -113,14 +121,15 @@ impl Arbitrary {
             Message::Relay(relay) if node.is_none() || self.below(2) == 0 => self.with_letter(*relay),
             message => message,
         };
-        let frame = message.encode();
+        let frame = message.encode(version);
         (frame.body.len() <= MAX_FRAME as usize / 2).then_some(frame)
     }
 
     fn with_letter(&mut self, relay: Relay) -> Message {
-        let letter = match Message::decode(&Frame { kind: relay.kind, body: relay.body.0.clone() }) {
+        let letter = match Message::decode(&Frame { kind: relay.kind, body: relay.body.0.clone() }, WIRE_MAX)
+        {
             Ok(Some(known)) if !matches!(known, Message::Relay(_)) => {
-                let known = known.encode();
+                let known = known.encode(WIRE_MAX);
                 self.changed(&known)
             }
             Ok(_) | Err(_) => loop {
@@ -242,7 +251,7 @@ impl serde::de::Error for Unfit {
 mod tests {
     use super::*;
 
-    /// The greeting of the pinned bytes: a record, a position, a forgotten life.
+    /// The greeting of the pinned bytes, in the words of version 1: a record, a position, a forgotten life.
     const GREETING: [u8; 29] = [
         1, 0xac, 2, 1, 0x61, 3, 0x68, 0x3a, 0x31, 1, 1, 1, 0x72, 1, 1, 0x6b, 3, 1, 1, 1, 0xac, 2, 9, 1, 0xad,
         2, 1, 0x62, 0,
@@ -260,9 +269,17 @@ mod tests {
             for _ in 0..200 {
                 let frame = arbitrary.of_kind(kind);
                 assert_eq!(frame.kind, kind);
-                assert!(matches!(Message::decode(&frame), Ok(Some(_))), "{kind:#06x}: {:?}", frame.body);
+                assert!(
+                    matches!(Message::decode(&frame, WIRE_MAX), Ok(Some(_))),
+                    "{kind:#06x}: {:?}",
+                    frame.body
+                );
                 let changed = arbitrary.changed(&frame);
-                assert!(matches!(Message::decode(&changed), Ok(Some(_))), "{kind:#06x}: {:?}", changed.body);
+                assert!(
+                    matches!(Message::decode(&changed, WIRE_MAX), Ok(Some(_))),
+                    "{kind:#06x}: {:?}",
+                    changed.body
+                );
             }
         }
     }
@@ -273,7 +290,8 @@ mod tests {
         for &kind in Arbitrary::kinds() {
             for _ in 0..50 {
                 let frame = arbitrary.of_kind(kind);
-                let message = Message::decode(&frame).expect("it decodes").expect("it is of a known kind");
+                let message =
+                    Message::decode(&frame, WIRE_MAX).expect("it decodes").expect("it is of a known kind");
                 arbitrary.rate = 0;
                 let node = tree::of(&message);
                 let again = Message::read(kind, Reader::new(&mut arbitrary, Some(&node)));
@@ -288,7 +306,9 @@ mod tests {
         let mut lives = Vec::new();
         for _ in 0..2000 {
             let changed = arbitrary.changed(&greeting());
-            let Ok(Some(Message::Greet(greet))) = Message::decode(&changed) else { panic!("{changed:?}") };
+            let Ok(Some(Message::Greet(greet))) = Message::decode(&changed, WIRE_MAX) else {
+                panic!("{changed:?}")
+            };
             lives.extend(greet.records.iter().map(|record| {
                 (
                     record.life.0 != 300,

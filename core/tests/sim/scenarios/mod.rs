@@ -17,6 +17,7 @@ mod refusals;
 mod registration;
 mod sides;
 mod supervision;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -141,6 +142,9 @@ scenarios! {
     supervision::a_worker_that_is_restarted_too_often_is_given_up_with_those_that_it_binds,
     supervision::a_failover_does_not_forget_that_a_worker_is_crash_looping,
     supervision::a_worker_that_is_restarted_too_often_goes_on_elsewhere_if_it_is_to,
+    upgrade::a_cluster_is_upgraded_node_by_node_and_loses_no_name,
+    upgrade::a_node_that_goes_back_to_its_old_version_is_understood,
+    upgrade::who_reaches_a_newer_node_by_way_of_an_older_one_works_with_it,
 }
 
 /// Letters for the nodes of a scenario.
