@@ -188,6 +188,8 @@ mutants! {
     LiesAwaited,
     /// What others say of a log is taken although its writer tells it.
     HearsayOfLogs,
+    /// A copy in an answer is taken of any log, although its writer tells it.
+    HearsayOfCopies,
     /// A life that comes back between the word that it is forgotten and the forgetting is let in.
     GivenUpLetIn,
     /// A newcomer takes logs from who has one that it does not take.

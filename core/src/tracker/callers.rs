@@ -156,7 +156,7 @@ impl Machine {
             return;
         }
         let Some(caller) = self.callers.waiting.get_mut(&reply.id.seq) else {
-            return self.conclude_claim(reply.id.seq, reply.verdict); // too late for its caller, but a copy may be in it
+            return self.conclude_claim(from, reply.id.seq, reply.verdict); // too late for its caller, but a copy may be in it
         };
         if !is_answer(&reply.verdict, &caller.name) {
             self.counters.malformed_frames += 1;
@@ -167,9 +167,9 @@ impl Machine {
         match reply.verdict {
             Verdict::Stale if asked => self.lose_claim(reply.id.seq),
             Verdict::Registered { .. } | Verdict::Unregistered { .. } => {
-                self.conclude_claim(reply.id.seq, reply.verdict);
+                self.conclude_claim(from, reply.id.seq, reply.verdict);
             }
-            verdict if asked => self.conclude_claim(reply.id.seq, verdict),
+            verdict if asked => self.conclude_claim(from, reply.id.seq, verdict),
             _ => {} // a former arbiter's no; the present one may say yes
         }
     }
@@ -189,12 +189,14 @@ impl Machine {
     }
 
     /// The arbiter has spoken.
-    pub(super) fn conclude_claim(&mut self, seq: u64, verdict: Verdict) {
+    pub(super) fn conclude_claim(&mut self, arbiter: Life, seq: u64, verdict: Verdict) {
         if let Verdict::Registered { origin, seq, entry } | Verdict::Unregistered { origin, seq, entry } =
             &verdict
         {
             let registers = matches!(verdict, Verdict::Registered { .. });
-            if entry.is_live() == registers {
+            // Of a log that its writer tells us itself, nobody else has to.
+            let is_hearsay = *origin != arbiter && self.comes_by_itself(*origin);
+            if entry.is_live() == registers && (!is_hearsay || self.broken(Mutant::HearsayOfCopies)) {
                 self.keep_copy(*origin, *seq, entry.clone());
             }
         }
@@ -225,7 +227,7 @@ impl Machine {
     }
 
     pub(crate) fn on_call_deadline(&mut self, seq: u64) {
-        self.conclude_claim(seq, Verdict::TooLate);
+        self.conclude_claim(self.me, seq, Verdict::TooLate);
     }
 
     /// This life is over.

@@ -267,7 +267,7 @@ impl Machine {
         } else if let Verdict::Stale = verdict {
             self.callers_stale(client.id.seq);
         } else {
-            self.conclude_claim(client.id.seq, verdict);
+            self.conclude_claim(self.me, client.id.seq, verdict);
         }
     }
 

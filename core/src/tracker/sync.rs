@@ -185,7 +185,7 @@ impl Machine {
     }
 
     /// Whether a log is pushed to us by its writer.
-    fn comes_by_itself(&self, origin: Life) -> bool {
+    pub(super) fn comes_by_itself(&self, origin: Life) -> bool {
         self.links.to(origin).is_some() && self.table.status(origin) != Some(Status::Suspect)
     }
 
