@@ -11,7 +11,7 @@ use skep::link::{Hub, Incoming, Link, Outgoing, Report, Reports, hub};
 use skep::transport::{BindError, Dialer, Listener, Transport};
 use skep::{MemoryDialer, MemoryListener, MemoryTransport, Runtime, SimRuntime};
 
-const GREET: u16 = 0x0001;
+const GREET: u16 = 0x0007;
 
 /// A transport in memory, between whose links and whose node somebody meddles.
 pub(crate) struct Meddling {
