@@ -151,6 +151,11 @@ impl Registry {
             None if seq <= self.position(origin) => return false, // held back on its way: it has ended since, and was dropped
             Some(_) | None => self.note(&entry.name),
         }
+        if let Some(former) = self.entries.get(&dot).map(|known| known.entry.name.clone())
+            && former != entry.name
+        {
+            self.note(&former); // somebody lied about the name: both change
+        }
         let mut before = None;
         if let Some(known) = self.entries.remove(&dot) {
             self.logs.entry(known.origin).or_default().erase(known.seq);
