@@ -9,7 +9,7 @@ use skep_core::event::Way;
 use skep_core::id::Life;
 use skep_core::wire::{Frame, Hello};
 
-use crate::calls::Router;
+use crate::calls::{CallBounds, Router};
 use crate::limits::Reached;
 use crate::link::{Hub, Link, LinkBounds};
 use crate::mail::{Entrance, Inbox, Mail};
@@ -27,7 +27,9 @@ pub fn passed(peer: Hello, frames: impl IntoIterator<Item = Frame>) {
     let inbox = Arc::new(Inbox::new());
     let platform = Platform::new(SimRuntime::new(1));
     let reached = Arc::new(Reached::default());
-    let router = Arc::new(Router::new(platform, Life(1), MAX_STATE, inbox.clone(), reached.clone()));
+    let bounds = CallBounds::default();
+    let router = Router::new(platform, Life(1), MAX_STATE, bounds, inbox.clone(), reached.clone());
+    let router = Arc::new(router);
     let entrance = Arc::new(Entrance { inbox: inbox.clone(), router: router.clone() });
     let mut ends = Hub::new(entrance, LinkBounds::default(), reached).link_up(Way::Accepted, peer);
     let link = linked(&inbox).expect("the hub has just told of it");

@@ -40,7 +40,7 @@ pub mod transport;
 mod worker;
 
 pub use builder::NodeBuilder;
-pub use calls::{CallError, Handled, SendError};
+pub use calls::{CallBounds, CallError, Handled, SendError};
 #[doc(hidden)]
 pub use calls::{ReplyPath, Undelivered};
 pub use events::{Events, News};

@@ -37,8 +37,12 @@ pub enum Limit {
     WriteStall,
     /// Calls that were refused because too many wait for their answer on this node.
     PendingCalls,
-    /// Messages from other nodes that were refused because a mailbox of this node was full.
+    /// Messages from other nodes that were refused because a mailbox of this node had as many as it may.
     Mailbox,
+    /// The same, where it had as many bytes of them as it may.
+    MailboxBytes,
+    /// Messages that were refused because too many bytes wait here of what came over their link.
+    Parked,
     /// Messages that were refused because too many bytes are held for names that move.
     Held,
     /// States that were longer than may be sent.
@@ -55,7 +59,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of the manual's page.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::ControlQueue,
         Self::CallQueue,
         Self::BulkQueue,
@@ -71,6 +75,8 @@ impl Limit {
         Self::WriteStall,
         Self::PendingCalls,
         Self::Mailbox,
+        Self::MailboxBytes,
+        Self::Parked,
         Self::Held,
         Self::StateLength,
         Self::EarlyStates,
@@ -97,6 +103,8 @@ impl Limit {
             Self::WriteStall => "write_stall",
             Self::PendingCalls => "pending_calls",
             Self::Mailbox => "mailbox",
+            Self::MailboxBytes => "mailbox_bytes",
+            Self::Parked => "parked",
             Self::Held => "held",
             Self::StateLength => "state_length",
             Self::EarlyStates => "early_states",

@@ -11,11 +11,15 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join;
 use skep::core::Instant;
+use skep::core::error::ConfigError;
 use skep::core::event::{Event, Evidence, Observation, Status};
 use skep::core::id::{Life, Source};
 use skep::discovery::{Announced, Discovery, ObservationSink};
+use skep::link::LinkBounds;
 use skep::transport::BindError;
-use skep::{CallError, Ending, NodeBuilder, NodeEnded, RegisterError, Runtime, SimRuntime, StartError};
+use skep::{
+    CallBounds, CallError, Ending, NodeBuilder, NodeEnded, RegisterError, Runtime, SimRuntime, StartError,
+};
 use support::{Begin, Echo, MILLI, PATIENCE, Say, Wait, World, address, event, name_owned_by};
 
 fn down(event: &Event) -> Option<Evidence> {
@@ -99,6 +103,39 @@ fn a_drained_node_owns_nothing_and_stays_a_member() {
         let members = b.members().await.expect("the node runs");
         let leaving = members.iter().find(|member| member.node == *a.name()).expect("it is known");
         assert_eq!(leaving.status, Status::Leaving);
+    });
+}
+
+#[test]
+fn a_bound_of_nothing_is_refused_by_its_name() {
+    let world = World::new(1);
+    let links = |field, of: fn(&mut LinkBounds)| {
+        let mut bounds = LinkBounds::default();
+        of(&mut bounds);
+        (field, world.builder("a").link_bounds(bounds))
+    };
+    let calls = |field, of: fn(&mut CallBounds)| {
+        let mut bounds = CallBounds::default();
+        of(&mut bounds);
+        (field, world.builder("a").call_bounds(bounds))
+    };
+    let builders = [
+        links("link_bounds.control", |bounds| bounds.control = 0),
+        links("link_bounds.calls", |bounds| bounds.calls = 0),
+        links("link_bounds.bulk", |bounds| bounds.bulk = 0),
+        links("link_bounds.unhandled", |bounds| bounds.unhandled = 0),
+        links("link_bounds.parked", |bounds| bounds.parked = 0),
+        calls("call_bounds.pending", |bounds| bounds.pending = 0),
+        calls("call_bounds.mailbox", |bounds| bounds.mailbox = 0),
+        calls("call_bounds.parked", |bounds| bounds.parked = 0),
+        calls("call_bounds.parked_bytes", |bounds| bounds.parked_bytes = 0),
+        calls("call_bounds.held", |bounds| bounds.held = 0),
+    ];
+    world.runtime.run(async {
+        for (field, builder) in builders {
+            let refused = builder.start().await.err();
+            assert_eq!(refused, Some(StartError::Config(ConfigError::ZeroBound(field))));
+        }
     });
 }
 

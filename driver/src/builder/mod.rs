@@ -19,6 +19,7 @@ use skep_core::error::ConfigError;
 use skep_core::id::{Address, Kind, Name, NodePattern, Role, Source};
 use skep_core::placement::StrategyId;
 
+use crate::calls::CallBounds;
 use crate::discovery::Discovery;
 use crate::link::LinkBounds;
 use crate::runtime::Runtime;
@@ -73,6 +74,7 @@ pub struct NodeBuilder<R: Runtime, T: Transport<R>> {
     roles: Vec<Role>,
     max_state: usize,
     link_bounds: LinkBounds,
+    call_bounds: CallBounds,
     until: BoxFuture<'static, ()>,
     mistake: Option<StartError>,
 }
@@ -95,6 +97,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             roles: Vec::new(),
             max_state: MAX_STATE,
             link_bounds: LinkBounds::default(),
+            call_bounds: CallBounds::default(),
             until: pending().boxed(),
             mistake: None,
         }
@@ -123,6 +126,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
             roles: self.roles,
             max_state: self.max_state,
             link_bounds: self.link_bounds,
+            call_bounds: self.call_bounds,
             until: self.until,
             mistake: self.mistake,
         }
@@ -214,6 +218,13 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
     #[must_use]
     pub fn link_bounds(mut self, bounds: LinkBounds) -> Self {
         self.link_bounds = bounds;
+        self
+    }
+
+    /// What calls and messages may make wait on this node. None of them may be zero.
+    #[must_use]
+    pub fn call_bounds(mut self, bounds: CallBounds) -> Self {
+        self.call_bounds = bounds;
         self
     }
 

@@ -56,6 +56,7 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         let cluster = text("cluster", &self.cluster, |text| ClusterName::new(text))?;
         check_messages(&self.codes)?;
         self.link_bounds.check().map_err(StartError::Config)?;
+        self.call_bounds.check().map_err(StartError::Config)?;
         let listener = self.transport.bind(self.runtime.clone()).await.map_err(StartError::Bind)?;
 
         let life = Life(platform.unix_micros());
@@ -69,7 +70,8 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
 
         let shared = {
             let address = listener.address();
-            Arc::new(Shared::new(node, cluster, address, platform.clone(), life, self.max_state))
+            let (state, bounds) = (self.max_state, self.call_bounds);
+            Arc::new(Shared::new(node, cluster, address, platform.clone(), life, state, bounds))
         };
         let entrance = Entrance { inbox: shared.inbox.clone(), router: shared.router.clone() };
         let hub = Hub::new(Arc::new(entrance), self.link_bounds.clone(), shared.reached.clone());

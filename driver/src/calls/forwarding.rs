@@ -15,7 +15,7 @@ use super::reply::ReplyPath;
 use super::router::Router;
 use super::wheel::{Key, Outcome};
 use super::wire::{self, Caller, Forward, Moved, ReplyFor, Undelivered};
-use crate::link::{Link, PushError};
+use crate::link::{Link, Parked, PushError};
 use crate::mail::Mail;
 use crate::worker::{Delivery, MessageId};
 
@@ -31,6 +31,8 @@ pub(crate) struct Parcel {
     pub(crate) caller: Option<(Caller, Waiting)>,
     /// The start that it is for.
     pub(crate) under: Epoch,
+    /// Its share in what may wait here, if it came from another node.
+    pub(crate) parked: Option<Parked>,
 }
 
 /// What a mailbox does with its messages once its worker has moved.
@@ -42,10 +44,11 @@ pub(crate) struct Forwarding {
 }
 
 impl Forwarding {
-    pub(crate) fn forward(&self, message: MessageId, bytes: Vec<u8>, path: ReplyPath) {
+    pub(crate) fn forward(&self, message: MessageId, bytes: Vec<u8>, mut path: ReplyPath) {
         path.keep(&bytes);
+        let parked = path.leave();
         let caller = path.into_caller(self.router.life());
-        let parcel = Parcel { message, bytes, caller, under: self.under };
+        let parcel = Parcel { message, bytes, caller, under: self.under, parked };
         self.router.forward(self.name.clone(), self.to, parcel, None);
     }
 }
@@ -81,6 +84,11 @@ impl Router {
     pub(crate) fn give_up(&self, parcel: Parcel) {
         let mut path = self.path_to(parcel.caller, self.life());
         path.mark_handled(); // perhaps it had arrived
+    }
+
+    /// The way for the answer to a message that comes back here, as the one to whom it was forwarded died.
+    pub(crate) fn path_of(&self, caller: Option<(Caller, Waiting)>, parked: Option<Parked>) -> ReplyPath {
+        self.path_to(caller, self.life()).of_parked(parked)
     }
 
     /// The way for the answer to a forwarded message.
@@ -147,16 +155,22 @@ impl Router {
         let until = self.platform.now() + Duration::from_micros(header.remaining_micros);
         let caller = header.caller.map(|caller| (caller, Waiting { until, chain: header.chain }));
         let message = MessageId(header.message);
+        let Some(parked) = link.park_forwarded(body.len()) else {
+            self.path_to(caller, peer).refuse(Undelivered::Overloaded);
+            self.tell(Then::Acknowledge(peer, number));
+            return Some(());
+        };
         match self.resident(header.name) {
             Some(resident) if self.may_take(&resident, header.name, header.epoch) => {
-                let path = self.path_to(caller, peer);
+                let path = self.path_to(caller, peer).of_parked(Some(parked));
                 if let Err((why, path)) = resident.mailbox.deliver_forwarded(message, bytes, path) {
                     path.refuse(why);
                 }
             }
             Some(_) | None => match self.way_on(header.name, header.epoch) {
                 Some((name, to, under)) => {
-                    let parcel = Parcel { message, bytes: bytes.to_vec(), caller, under };
+                    let parcel =
+                        Parcel { message, bytes: bytes.to_vec(), caller, under, parked: Some(parked) };
                     self.forward(name, to, parcel, Some((peer, number)));
                     return Some(()); // acknowledged when it has arrived there
                 }
@@ -174,11 +188,12 @@ impl Router {
         epoch: Epoch,
         message: MessageId,
         bytes: &[u8],
-        path: ReplyPath,
+        mut path: ReplyPath,
     ) -> Result<(), ReplyPath> {
         let Some((name, to, under)) = self.way_on(name, epoch) else { return Err(path) };
+        let parked = path.leave();
         let caller = path.into_caller(self.life());
-        self.forward(name, to, Parcel { message, bytes: bytes.to_vec(), caller, under }, None);
+        self.forward(name, to, Parcel { message, bytes: bytes.to_vec(), caller, under, parked }, None);
         Ok(())
     }
 

@@ -21,9 +21,6 @@ use crate::lookup::{Known, Located};
 use crate::mail::Mail;
 use crate::worker::MessageId;
 
-/// How many bytes of messages are held at most.
-pub(super) const MAX_HELD: usize = 8 << 20;
-
 /// A message is held like so many bytes more.
 const OVERHEAD: usize = 128;
 

@@ -2,6 +2,7 @@
 //!
 //! caller -> look-up map -> mailbox, or the calls lane of a link -> the peer's reader -> mailbox.
 
+mod bounds;
 mod call;
 mod chain;
 mod error;
@@ -16,6 +17,7 @@ mod router;
 mod wheel;
 mod wire;
 
+pub use bounds::CallBounds;
 pub(crate) use chain::Waiting;
 pub use error::{CallError, Handled, SendError};
 pub(crate) use forwarding::Forwarding;

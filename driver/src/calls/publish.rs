@@ -62,7 +62,7 @@ impl Router {
     }
 
     /// Such a frame came. `None` if it is none.
-    pub(super) fn on_published(&self, body: &[u8]) -> Option<()> {
+    pub(super) fn on_published(&self, link: &Link, body: &[u8]) -> Option<()> {
         let ((id, message), mut receivers) = postcard::take_from_bytes::<(u64, &[u8])>(body).ok()?;
         for _ in 0..MAX_RECEIVERS {
             if receivers.is_empty() {
@@ -70,7 +70,10 @@ impl Router {
             }
             let ((epoch, name), rest) = postcard::take_from_bytes::<(Epoch, &str)>(receivers).ok()?;
             receivers = rest;
-            self.hand_over(name, epoch, MessageId(id), message, ReplyPath::nobody());
+            let parked = link.park(message.len()); // of each: each mailbox has a copy
+            if parked.is_some() {
+                self.hand_over(name, epoch, MessageId(id), message, ReplyPath::nobody().of_parked(parked));
+            }
         }
         receivers.is_empty().then_some(())
     }

@@ -13,7 +13,7 @@ use super::links::Links;
 use super::pending::Pending;
 use super::wheel::{Key, Outcome};
 use super::wire::{self, Answered, Caller, ReplyFor, Undelivered, Unframed, Verdict};
-use crate::link::Link;
+use crate::link::{Backlog, Link, Parked};
 use crate::worker::{Call, Message, ReplyTo};
 
 /// Where one answer goes. For skep's own use.
@@ -22,6 +22,8 @@ pub struct ReplyPath {
     to: To,
     handled: Handled,
     waiting: Waiting,
+    /// The message's share in what may wait here, if it came from another node.
+    parked: Option<Parked>,
 }
 
 enum To {
@@ -41,7 +43,7 @@ enum To {
         links: Arc<Links>,
         pending: Arc<Pending>,
         me: Life,
-        caller: Caller,
+        caller: Box<Caller>, // it is the largest, and rare
         /// Who forwarded it, and may have a link to the caller if we have none.
         by: Life,
     },
@@ -49,15 +51,19 @@ enum To {
 
 impl ReplyPath {
     pub(crate) fn nobody() -> Self {
-        Self { to: To::Nobody, handled: Handled::No, waiting: Waiting::nobody() }
+        Self::new(To::Nobody, Waiting::nobody())
+    }
+
+    fn new(to: To, waiting: Waiting) -> Self {
+        Self { to, handled: Handled::No, waiting, parked: None }
     }
 
     pub(crate) fn here(pending: Arc<Pending>, key: Key, waiting: Waiting) -> Self {
-        Self { to: To::Here { pending, key }, handled: Handled::No, waiting }
+        Self::new(To::Here { pending, key }, waiting)
     }
 
     pub(crate) fn there(links: Arc<Links>, link: Link, call: u64, waiting: Waiting) -> Self {
-        Self { to: To::There { links, link, call }, handled: Handled::No, waiting }
+        Self::new(To::There { links, link, call }, waiting)
     }
 
     pub(super) fn elsewhere(
@@ -68,7 +74,32 @@ impl ReplyPath {
         by: Life,
         waiting: Waiting,
     ) -> Self {
-        Self { to: To::Elsewhere { links, pending, me, caller, by }, handled: Handled::No, waiting }
+        Self::new(To::Elsewhere { links, pending, me, caller: Box::new(caller), by }, waiting)
+    }
+
+    /// The same, of a message that waits with this share.
+    pub(super) fn of_parked(mut self, parked: Option<Parked>) -> Self {
+        self.parked = parked;
+        self
+    }
+
+    /// Whether its message came from another node, and waits.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    /// Its message waits in a mailbox.
+    pub(crate) fn enter(&mut self, mailbox: &Backlog) {
+        if let Some(parked) = &mut self.parked {
+            parked.enter(mailbox);
+        }
+    }
+
+    /// Its message leaves the mailbox, and waits elsewhere with this share.
+    pub(super) fn leave(&mut self) -> Option<Parked> {
+        let mut parked = self.parked.take()?;
+        parked.leave();
+        Some(parked)
     }
 
     /// Who waits for the answer, as seen from this life: whoever is told this answers instead.
@@ -77,14 +108,15 @@ impl ReplyPath {
             To::Nobody => return None,
             To::Here { key, .. } => Caller { life: me, asked: me, call: key.0 },
             To::There { link, call, .. } => Caller { life: link.peer(), asked: me, call },
-            To::Elsewhere { caller, .. } => caller,
+            To::Elsewhere { caller, .. } => *caller,
         };
         Some((caller, std::mem::replace(&mut self.waiting, Waiting::nobody())))
     }
 
-    /// From now on a lost answer says that the message may have been handled.
+    /// From now on a lost answer says that the message may have been handled; it does not wait any more.
     pub(crate) fn mark_handled(&mut self) {
         self.handled = Handled::Maybe;
+        self.parked = None;
     }
 
     /// Whether nobody waits for the answer any more, so that the work can be saved.

@@ -11,25 +11,23 @@ use skep_core::id::{Epoch, Life, LinkId, Name};
 use skep_core::wire::Frame;
 use tracing::debug;
 
+use super::bounds::CallBounds;
 use super::chain::Waiting;
 use super::fences::Fences;
 use super::forwarding::Parcel;
-use super::holding::{Letter, MAX_HELD};
+use super::holding::Letter;
 use super::links::Links;
 use super::pending::Pending;
 use super::reply::ReplyPath;
 use super::wheel::{Key, Outcome};
 use super::wire::{self, Header, Moved, Undelivered, Verdict};
-use crate::limits::{Limit, Reached};
+use crate::limits::Reached;
 use crate::link::{Credit, Link};
 use crate::lookup::{ByName, Known, Lookup};
 use crate::mail::{Inbox, Mail};
 use crate::runtime::Platform;
 use crate::states::{self, Arrivals};
 use crate::worker::{Delivery, MessageId};
-
-/// At most this many calls of one node wait for their answer.
-const MAX_PENDING: usize = 1 << 20;
 
 /// Whether the engine answers a frame of this kind. All others are dealt with where they are read.
 pub(crate) fn is_for_engine(kind: u16) -> bool {
@@ -39,6 +37,7 @@ pub(crate) fn is_for_engine(kind: u16) -> bool {
 /// The data path of one node.
 pub(crate) struct Router {
     pub(crate) platform: Platform,
+    pub(crate) bounds: Arc<CallBounds>,
     pub(crate) lookup: Lookup,
     pub(crate) links: Arc<Links>,
     pub(crate) pending: Arc<Pending>,
@@ -106,6 +105,7 @@ impl Router {
         platform: Platform,
         life: Life,
         max_state: usize,
+        bounds: CallBounds,
         inbox: Arc<Inbox>,
         reached: Arc<Reached>,
     ) -> Self {
@@ -114,12 +114,12 @@ impl Router {
             platform,
             lookup: Lookup::new(),
             links: Arc::new(Links::default()),
-            pending: Arc::new(Pending::new(MAX_PENDING)),
+            pending: Arc::new(Pending::new(bounds.pending)),
             inbox,
             forwarder: Mutex::default(),
             forwarding: AtomicBool::new(false),
             received: Mutex::default(),
-            holds: Mutex::new(Holds::new(MAX_HELD)),
+            holds: Mutex::new(Holds::new(bounds.held)),
             holding: AtomicBool::new(false),
             moves: AtomicU64::new(0),
             stalled: Mutex::default(),
@@ -128,6 +128,7 @@ impl Router {
             life: AtomicU64::new(life.0),
             ended: AtomicBool::new(false),
             malformed: AtomicU64::new(0),
+            bounds: Arc::new(bounds),
             reached,
         }
     }
@@ -246,7 +247,7 @@ impl Router {
                 postcard::from_bytes::<Moved>(&frame.body).ok().map(|moved| self.on_call_moved(&moved))
             }
             wire::REPLY_FOR => self.on_reply_for(frame),
-            wire::PUBLISHED => self.on_published(&frame.body),
+            wire::PUBLISHED => self.on_published(link, &frame.body),
             states::STATE => self.arrivals.on_piece(link.peer(), &frame.body),
             _ => Some(()), // of a newer version: skipped
         };
@@ -259,15 +260,20 @@ impl Router {
     fn on_message(&self, link: &Link, kind: u16, body: &[u8]) -> Option<()> {
         let (header, message) = postcard::take_from_bytes::<Header<'_>>(body).ok()?;
         let id = header.message_id();
-        if kind == wire::ONE_WAY {
-            self.hand_over(header.name, header.epoch, id, message, ReplyPath::nobody());
-            return Some(());
+        let (path, message) = if kind == wire::ONE_WAY {
+            (ReplyPath::nobody(), message)
+        } else {
+            let (chain, message) = postcard::take_from_bytes(message).ok()?;
+            let until = self.platform.now() + Duration::from_micros(header.remaining_micros);
+            let waiting = Waiting { until, chain };
+            (ReplyPath::there(self.links.clone(), link.clone(), header.call, waiting), message)
+        };
+        match link.park(body.len()) {
+            Some(parked) => {
+                self.hand_over(header.name, header.epoch, id, message, path.of_parked(Some(parked)));
+            }
+            None => path.refuse(Undelivered::Overloaded),
         }
-        let (chain, message) = postcard::take_from_bytes(message).ok()?;
-        let until = self.platform.now() + Duration::from_micros(header.remaining_micros);
-        let waiting = Waiting { until, chain };
-        let path = ReplyPath::there(self.links.clone(), link.clone(), header.call, waiting);
-        self.hand_over(header.name, header.epoch, id, message, path);
         Some(())
     }
 
@@ -276,9 +282,6 @@ impl Router {
         match self.residents.get(name) {
             Some(resident) if self.may_take(&resident, name, epoch) => {
                 if let Err((why, path)) = resident.mailbox.deliver(id, message, path) {
-                    if why == Undelivered::Overloaded {
-                        self.reached.count(Limit::Mailbox);
-                    }
                     path.refuse(why);
                 }
             }

@@ -145,7 +145,7 @@ impl Host {
                 self.shared.router.give_up(parcel);
                 continue;
             };
-            let path = self.shared.router.path_to(parcel.caller, self.shared.router.life());
+            let path = self.shared.router.path_of(parcel.caller, parcel.parked);
             if let Err((why, path)) = mailbox.deliver_forwarded(parcel.message, &parcel.bytes, path) {
                 path.refuse(why);
             }

@@ -10,8 +10,12 @@ use skep_core::wire::{Frame, Lane};
 
 use super::hub::Sink;
 use super::lanes::{HANDLING, Lanes, LinkBounds};
+use super::parked::{Backlog, Parked};
 use super::shared::{Shared, Side, Stage, State, remember};
 use crate::limits::{Limit, Reached};
+
+/// So many times as much may wait of what is forwarded here as of what is sent.
+const FORWARDED: usize = 4;
 
 /// A transport's ends of one link.
 pub struct LinkEnds {
@@ -80,6 +84,7 @@ pub(crate) fn link(
     bounds: LinkBounds,
     sink: Arc<dyn Sink>,
     reached: Arc<Reached>,
+    backlog: Backlog,
 ) -> (Link, LinkEnds) {
     let state = Mutex::new(State {
         stage: Stage::Open,
@@ -92,7 +97,7 @@ pub(crate) fn link(
         end: Vec::new(),
         ends: 2,
     });
-    let shared = Arc::new(Shared { id, peer, node, bounds, sink, reached, state });
+    let shared = Arc::new(Shared { id, peer, node, bounds, sink, reached, backlog, state });
     let ends = LinkEnds {
         link: id,
         outgoing: Outgoing { shared: shared.clone() },
@@ -152,6 +157,24 @@ impl Link {
             writer.wake();
         }
         Ok(())
+    }
+
+    /// The share of a message that came over this link, and has to wait, in what may. `None` if too much does.
+    pub(crate) fn park(&self, length: usize) -> Option<Parked> {
+        self.park_up_to(length, self.shared.bounds.parked)
+    }
+
+    /// As [`Link::park`], of a message that is forwarded: there is room for what waited with many workers that move.
+    pub(crate) fn park_forwarded(&self, length: usize) -> Option<Parked> {
+        self.park_up_to(length, self.shared.bounds.parked.saturating_mul(FORWARDED))
+    }
+
+    fn park_up_to(&self, length: usize, bound: usize) -> Option<Parked> {
+        let parked = Parked::new(&self.shared.backlog, length, bound);
+        if parked.is_none() {
+            self.shared.reached.count(Limit::Parked);
+        }
+        parked
     }
 
     /// Whether anything was ever put into its lane of calls.

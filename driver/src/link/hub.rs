@@ -1,18 +1,20 @@
 //! Where a transport reports to, and the same without a node behind it, for the transport's own tests.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use skep_core::error::DialFailure;
 use skep_core::event::Way;
-use skep_core::id::{Address, Life, LinkId};
+use skep_core::id::{Address, Life, LinkId, NodeName};
 use skep_core::wire::{Frame, Hello};
 
 use super::ends::{self, Credit, Link, LinkEnds};
 use super::lanes::LinkBounds;
+use super::parked::Backlog;
 use crate::limits::{Limit, Reached};
 
 /// Where a transport reports to. Cloning it is cheap.
@@ -22,6 +24,7 @@ pub struct Hub {
     bounds: LinkBounds,
     reached: Arc<Reached>,
     next: Arc<AtomicU64>,
+    backlogs: Arc<Mutex<HashMap<NodeName, Backlog>>>,
 }
 
 /// Who takes what comes in through a hub. None of these may block.
@@ -40,7 +43,7 @@ pub(crate) trait Sink: Send + Sync {
 
 impl Hub {
     pub(crate) fn new(sink: Arc<dyn Sink>, bounds: LinkBounds, reached: Arc<Reached>) -> Self {
-        Self { sink, bounds, reached, next: Arc::new(AtomicU64::new(1)) }
+        Self { sink, bounds, reached, next: Arc::new(AtomicU64::new(1)), backlogs: Arc::default() }
     }
 
     /// A link is up: both hellos are admitted.
@@ -53,9 +56,17 @@ impl Hub {
             self.bounds.clone(),
             self.sink.clone(),
             self.reached.clone(),
+            self.backlog(&peer.node),
         );
         self.sink.up(way, peer, link);
         ends
+    }
+
+    /// One for all links of a node, so that a new link brings no new share. Those that nobody has a part in go.
+    fn backlog(&self, of: &NodeName) -> Backlog {
+        let mut backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner); // each use is one step
+        backlogs.retain(|_, backlog| backlog.is_used());
+        backlogs.entry(of.clone()).or_default().clone()
     }
 
     /// A limit of the transport was reached: once more in its count.

@@ -20,6 +20,10 @@ pub struct LinkBounds {
     /// take memory and time too. Over it the reader waits, and so the peer: this is the share of one link in what the
     /// engine has before it, and others need not wait behind more than that.
     pub unhandled: usize,
+    /// Bytes of messages that the peer sent and that wait on this node: in mailboxes, and to be forwarded. Each is counted
+    /// with 256 more than its length, and once for each of the workers that it is for; four times as much may wait of
+    /// what the peer forwards. Over it a message is refused, as by a mailbox that is full.
+    pub parked: usize,
     /// For how long more than half of `unhandled` may wait without a pause. Then the peer floods this node: the link is
     /// closed, and the peer kept away for a second, and for longer each time that it does it again.
     pub flood_after: Duration,
@@ -34,6 +38,7 @@ impl LinkBounds {
             ("link_bounds.calls", self.calls),
             ("link_bounds.bulk", self.bulk),
             ("link_bounds.unhandled", self.unhandled),
+            ("link_bounds.parked", self.parked),
         ] {
             if bound == 0 {
                 return Err(ConfigError::ZeroBound(field));
@@ -53,6 +58,7 @@ impl Default for LinkBounds {
             calls: 8 << 20,
             bulk: 1 << 20,
             unhandled: 4 << 20,
+            parked: 64 << 20,
             flood_after: Duration::from_secs(10),
         }
     }

@@ -45,6 +45,7 @@
 mod ends;
 mod hub;
 mod lanes;
+mod parked;
 mod shared;
 
 #[cfg(test)]
@@ -56,3 +57,4 @@ pub use lanes::LinkBounds;
 
 pub(crate) use ends::Credit;
 pub(crate) use hub::Sink;
+pub(crate) use parked::{Backlog, Parked};

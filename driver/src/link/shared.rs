@@ -7,6 +7,7 @@ use skep_core::id::{Life, LinkId, NodeName};
 
 use super::hub::Sink;
 use super::lanes::{Lanes, LinkBounds};
+use super::parked::Backlog;
 use crate::limits::Reached;
 
 /// The link itself.
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     pub(super) bounds: LinkBounds,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) reached: Arc<Reached>,
+    /// Of what came from its peer.
+    pub(super) backlog: Backlog,
     pub(super) state: Mutex<State>,
 }
 

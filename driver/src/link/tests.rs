@@ -177,3 +177,29 @@ fn either_end_gone_is_reported_once_and_stops_the_other() {
     assert!(reports.try_next().is_none());
     assert!(!link.is_open());
 }
+
+#[test]
+fn a_new_link_brings_no_new_share_of_what_may_wait() {
+    let (hub, mut reports) = hub_with(LinkBounds { parked: 400, ..LinkBounds::default() });
+    let mut up = || {
+        let ends = hub.link_up(Way::Accepted, peer());
+        loop {
+            if let Some(Report::LinkUp { link, .. }) = reports.try_next() {
+                return (link, ends);
+            }
+        }
+    };
+    let (first, ends) = up();
+    let parked = first.park(100).expect("nothing waits");
+    drop((first, ends));
+    let (second, ends) = up();
+    let more = second.park(100).expect("less than the bound waits");
+    assert!(second.park(0).is_none());
+    drop((second, ends, parked));
+    let (third, _ends) = up();
+    let last = third.park(0).expect("there is room again");
+    assert!(third.park(0).is_none());
+    drop((more, last));
+    assert!(third.park(0).is_some());
+    assert_eq!(reports.times_reached(Limit::Parked), 2);
+}

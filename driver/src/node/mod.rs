@@ -24,7 +24,7 @@ use crate::events::Events;
 use crate::limits::Limit;
 use crate::mail::Mail;
 use crate::status::Ending;
-use crate::worker::CurrentEpoch;
+use crate::worker::{CurrentEpoch, Mailbox, MessageSet};
 
 pub use grouping::Member;
 pub use looking::Registered;
@@ -179,6 +179,11 @@ impl Node {
     /// Whether enough members are here for workers to run; always so with the strategy of the ring.
     pub fn has_quorum(&self) -> bool {
         self.shared.status.read(|state| state.has_quorum)
+    }
+
+    /// For a worker of this node.
+    pub(crate) fn mailbox<S: MessageSet>(&self) -> Mailbox<S> {
+        Mailbox::new(self.shared.router.bounds.clone(), self.shared.reached.clone())
     }
 
     /// Ready once it has ended, and why.

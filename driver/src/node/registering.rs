@@ -16,7 +16,7 @@ use skep_core::placement::{Bond, Place, Together};
 
 use super::Node;
 use crate::mail::{Guest, Mail};
-use crate::worker::{Attached, Cancellation, Mailbox, MessageSet, Worker, encode_args};
+use crate::worker::{Attached, Cancellation, MessageSet, Worker, encode_args};
 
 /// The answer to [`Node::whereis_or_register`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -135,7 +135,7 @@ impl Node {
         timeout: Duration,
     ) -> Result<Attached<S>, RegisterError> {
         let name = Name::new(name).map_err(RegisterError::BadName)?;
-        let mailbox = Arc::new(Mailbox::<S>::new());
+        let mailbox = Arc::new(self.mailbox::<S>());
         let guest = Guest { mailbox: mailbox.clone(), cancellation: Cancellation::default() };
         let deadline = self.shared.platform.now() + timeout;
         let (reply, answer) = oneshot::channel();

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use skep_core::id::{Address, ClusterName, Life, NodeName};
 
 use super::Node;
-use crate::calls::Router;
+use crate::calls::{CallBounds, Router};
 use crate::events::Board;
 use crate::limits::Reached;
 use crate::mail::{Inbox, Mail};
@@ -40,10 +40,12 @@ impl Shared {
         platform: Platform,
         life: Life,
         max_state: usize,
+        bounds: CallBounds,
     ) -> Self {
         let inbox = Arc::new(Inbox::new());
         let reached = Arc::<Reached>::default();
-        let router = Arc::new(Router::new(platform.clone(), life, max_state, inbox.clone(), reached.clone()));
+        let router = Router::new(platform.clone(), life, max_state, bounds, inbox.clone(), reached.clone());
+        let router = Arc::new(router);
         let names = RwLock::new(HashMap::from([(life, name.clone())]));
         Self {
             name,

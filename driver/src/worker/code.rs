@@ -13,7 +13,7 @@ use skep_core::supervisor::{Restart, RestartPolicy};
 
 use super::context::{Context, Seat, Singleton};
 use super::handoff::State;
-use super::mailbox::{Delivery, Mailbox};
+use super::mailbox::Delivery;
 use super::message::MessageId;
 use super::messages::MessageSet;
 use super::{Worker, running};
@@ -74,7 +74,7 @@ impl<W: Worker> Code for Typed<W> {
     }
 
     fn seat(&self, order: Order) -> (Arc<dyn Delivery>, BoxFuture<'static, Verdict>) {
-        let mailbox = Arc::new(Mailbox::<W::Messages>::new());
+        let mailbox = Arc::new(order.seat.node.mailbox::<W::Messages>());
         (mailbox.clone(), running::worker::<W>(order, mailbox).boxed())
     }
 }
@@ -104,6 +104,7 @@ where
 
     fn seat(&self, order: Order) -> (Arc<dyn Delivery>, BoxFuture<'static, Verdict>) {
         let run = self.0.clone();
-        (Arc::new(Mailbox::<()>::new()), running::closure(order, move |context| run(context)).boxed())
+        let mailbox = Arc::new(order.seat.node.mailbox::<()>());
+        (mailbox, running::closure(order, move |context| run(context)).boxed())
     }
 }

@@ -9,16 +9,19 @@ use std::task::{Poll, Waker};
 
 use super::message::MessageId;
 use super::messages::MessageSet;
-use crate::calls::{Forwarding, ReplyPath, Undelivered};
+use crate::calls::{CallBounds, Forwarding, ReplyPath, Undelivered};
+use crate::limits::{Limit, Reached};
+use crate::link::Backlog;
 
-/// How many calls wait in a mailbox before callers on this node wait too.
-pub(crate) const CAPACITY: usize = 1024;
-
-/// How many more calls from other nodes are parked, as their reader must not wait.
-pub(crate) const PARKED: usize = 1024;
+/// So many times as many may wait of those that are forwarded here: there is room for all that a mailbox elsewhere held.
+const FORWARDED: usize = 2;
 
 /// The calls that one worker has not taken yet.
 pub(crate) struct Mailbox<S: MessageSet> {
+    bounds: Arc<CallBounds>,
+    reached: Arc<Reached>,
+    /// Of what came from other nodes.
+    backlog: Backlog,
     state: Mutex<State<S::Received>>,
 }
 
@@ -44,7 +47,7 @@ pub(crate) trait Delivery: Send + Sync {
     /// Takes a call that came from another node.
     fn deliver(&self, id: MessageId, bytes: &[u8], reply: ReplyPath) -> Result<(), (Undelivered, ReplyPath)>;
 
-    /// As [`Delivery::deliver`], of one that was forwarded: there is room for all that a mailbox elsewhere held.
+    /// As [`Delivery::deliver`], of one that was forwarded: there is more room.
     fn deliver_forwarded(
         &self,
         id: MessageId,
@@ -63,9 +66,9 @@ pub(crate) trait Delivery: Send + Sync {
 }
 
 impl<S: MessageSet> Mailbox<S> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(bounds: Arc<CallBounds>, reached: Arc<Reached>) -> Self {
         let state = State { calls: VecDeque::new(), receiver: None, room: Vec::new(), stage: Stage::Open };
-        Self { state: Mutex::new(state) }
+        Self { bounds, reached, backlog: Backlog::default(), state: Mutex::new(state) }
     }
 
     /// The next call; `None` once the mailbox is closed.
@@ -82,7 +85,11 @@ impl<S: MessageSet> Mailbox<S> {
             state.receiver = Some(waker.clone());
             return Poll::Pending;
         };
-        let room = if state.calls.len() < CAPACITY { std::mem::take(&mut state.room) } else { Vec::new() };
+        let room = if state.calls.len() < self.bounds.mailbox {
+            std::mem::take(&mut state.room)
+        } else {
+            Vec::new()
+        };
         drop(state);
         room.into_iter().for_each(Waker::wake);
         Poll::Ready(Some(call))
@@ -92,13 +99,22 @@ impl<S: MessageSet> Mailbox<S> {
         &self,
         id: MessageId,
         bytes: &[u8],
-        reply: ReplyPath,
-        limit: usize,
+        mut reply: ReplyPath,
+        times: usize,
     ) -> Result<(), (Undelivered, ReplyPath)> {
         let state = self.state();
         match &state.stage {
-            Stage::Open if state.calls.len() >= limit => return Err((Undelivered::Overloaded, reply)),
-            Stage::Open => drop(state),
+            Stage::Open => {
+                let full = self.full(state.calls.len(), reply.is_parked(), times);
+                drop(state);
+                if let Some(limit) = full {
+                    if reply.is_parked() {
+                        self.reached.count(limit);
+                    }
+                    return Err((Undelivered::Overloaded, reply));
+                }
+                reply.enter(&self.backlog);
+            }
             Stage::Forwarding(forwarding) => {
                 let forwarding = forwarding.clone();
                 drop(state);
@@ -129,6 +145,16 @@ impl<S: MessageSet> Mailbox<S> {
         Ok(())
     }
 
+    /// Which bound is in the way of one more, if any. So many times as much may wait as otherwise.
+    fn full(&self, waiting: usize, is_parked: bool, times: usize) -> Option<Limit> {
+        let CallBounds { mailbox, parked, parked_bytes, .. } = *self.bounds;
+        if waiting >= mailbox.saturating_add(parked).saturating_mul(times) {
+            return Some(Limit::Mailbox);
+        }
+        let is_heavy = is_parked && self.backlog.bytes() >= parked_bytes.saturating_mul(times);
+        is_heavy.then_some(Limit::MailboxBytes)
+    }
+
     fn put(&self, mut state: MutexGuard<'_, State<S::Received>>, call: S::Received) {
         state.calls.push_back(call);
         let receiver = state.receiver.take();
@@ -157,7 +183,7 @@ impl<S: MessageSet> Delivery for Mailbox<S> {
             }
             Stage::Closed => return Err(Undelivered::NotHere),
         }
-        if state.calls.len() >= CAPACITY {
+        if state.calls.len() >= self.bounds.mailbox {
             if let Some(waker) = waker
                 && !state.room.iter().any(|known| known.will_wake(waker))
             {
@@ -171,7 +197,7 @@ impl<S: MessageSet> Delivery for Mailbox<S> {
     }
 
     fn deliver(&self, id: MessageId, bytes: &[u8], reply: ReplyPath) -> Result<(), (Undelivered, ReplyPath)> {
-        self.take(id, bytes, reply, CAPACITY + PARKED)
+        self.take(id, bytes, reply, 1)
     }
 
     fn deliver_forwarded(
@@ -180,7 +206,7 @@ impl<S: MessageSet> Delivery for Mailbox<S> {
         bytes: &[u8],
         reply: ReplyPath,
     ) -> Result<(), (Undelivered, ReplyPath)> {
-        self.take(id, bytes, reply, 2 * (CAPACITY + PARKED))
+        self.take(id, bytes, reply, FORWARDED)
     }
 
     fn forward(&self, forwarding: Forwarding) {

@@ -6,9 +6,9 @@ use futures::future::join;
 use skep::link::LinkBounds;
 use skep::{Limit, NodeBuilder};
 
-use super::control::{is_up, limit};
 use super::laborious::Laborious;
 use super::support::{Begin, Echo, PATIENCE, World, address};
+use super::three::{is_up, limit};
 
 /// What one look at the clock costs: a frame costs some of them, and with that more than it takes a slow machine.
 const COST: Duration = Duration::from_micros(20);

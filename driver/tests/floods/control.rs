@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use futures::future::{Either, join, join3, select};
+use futures::future::join;
 use skep::core::Instant;
 use skep::core::error::Refusal;
-use skep::core::event::Status;
 use skep::link::LinkBounds;
-use skep::{Event, Limit, Node, NodeBuilder, Runtime};
+use skep::{Event, Limit, Runtime};
 
-use super::meddling::{Meddler, Meddling};
-use super::support::{Begin, Echo, MILLI, PATIENCE, Say, World, address, event, name_owned_by};
+use super::support::{Begin, Echo, PATIENCE, Say, World, event, name_owned_by};
+use super::three::{Three, is_up, limit, three};
 
 const SECOND: Duration = Duration::from_secs(1);
 const PING: u16 = 0x0010;
@@ -20,67 +19,9 @@ const UNHANDLED: usize = 256 << 10;
 const BURST: usize = 200;
 const PAUSE: Duration = Duration::from_millis(50);
 
-pub(crate) fn limit(node: &Node, wanted: Limit) -> u64 {
-    node.limits_reached().find(|(limit, _)| *limit == wanted).expect("each limit has its count").1
-}
-
-pub(crate) async fn is_up(at: &Node, peer: &str) -> bool {
-    let members = at.members().await.expect("the node runs");
-    members.iter().any(|member| member.node.as_str() == peer && member.status == Status::Up)
-}
-
-/// Two honest nodes, and a third whose links a meddler has.
-struct Three {
-    world: World,
-    a: Node,
-    b: Node,
-    m: Node,
-    meddler: Meddler,
-}
-
-async fn three(world: World) -> Three {
-    let bounds = LinkBounds { unhandled: UNHANDLED, ..LinkBounds::default() };
-    let honest = |name| world.builder(name).worker::<Echo>().link_bounds(bounds.clone()).start();
-    let meddler = Meddler::default();
-    let transport = Meddling {
-        inner: world.network.at(address("m")),
-        runtime: world.runtime.clone(),
-        meddler: meddler.clone(),
-    };
-    let m = NodeBuilder::new("m", world.runtime.clone(), transport).join("a").join("b").worker::<Echo>();
-    let (a, b, m) = join3(honest("a"), honest("b"), m.start()).await;
-    let [a, b, m] = [a, b, m].map(|node| node.expect("the node starts"));
-    for (node, peer) in [(&a, "b"), (&a, "m"), (&b, "a"), (&b, "m"), (&m, "a"), (&m, "b")] {
-        world.until("all are up", async || is_up(node, peer).await).await;
-    }
-    Three { world, a, b, m, meddler }
-}
-
-impl Three {
-    /// Calls a worker of a from b again and again while `what` is done.
-    async fn served_during<T>(&self, name: &str, what: impl Future<Output = T>) -> T {
-        let calls = async {
-            loop {
-                let asked = self.world.runtime.now();
-                let answer = self.b.call(name, Say("hello".into()), PATIENCE).await;
-                assert_eq!(answer, Ok("a says hello".to_owned()));
-                let took = self.world.runtime.now() - asked;
-                assert!(took < MILLI * 20, "a call took {took:?}");
-                self.world.sleep(MILLI * 10).await;
-            }
-        };
-        let calls = std::pin::pin!(calls);
-        match select(std::pin::pin!(what), calls).await {
-            Either::Left((output, _)) => output,
-            Either::Right(((), _)) => unreachable!("calls are made for ever"),
-        }
-    }
-
-    async fn until_dropped(&self, times: u64) -> Instant {
-        let so = async || limit(&self.a, Limit::Flood) == times;
-        self.world.until("the flooder is dropped", so).await;
-        self.world.runtime.now()
-    }
+async fn until_dropped(three: &Three, times: u64) -> Instant {
+    three.world.until("the flooder is dropped", async || limit(&three.a, Limit::Flood) == times).await;
+    three.world.runtime.now()
 }
 
 #[test]
@@ -88,7 +29,8 @@ fn a_member_that_floods_is_dropped_and_kept_away_for_longer_each_time_while_the_
     for seed in 1..=5 {
         let world = World::new(seed);
         let runtime = world.runtime.clone();
-        runtime.run(floods_and_comes_back(three(world)));
+        let bounds = LinkBounds { unhandled: UNHANDLED, ..LinkBounds::default() };
+        runtime.run(floods_and_comes_back(three(world, |node| node.link_bounds(bounds.clone()))));
     }
 }
 
@@ -103,7 +45,7 @@ async fn floods_and_comes_back(three: impl Future<Output = Three>) {
         let kept_away = limit(a, Limit::KeptAway);
         let flood = meddler.repeat(&world.runtime, "a", PING, BURST, PAUSE);
         let dropped = async {
-            let at = three.until_dropped(times).await;
+            let at = until_dropped(&three, times).await;
             meddler.stop();
             at
         };

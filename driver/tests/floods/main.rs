@@ -3,8 +3,10 @@
 #![cfg(feature = "sim")]
 
 mod bursts;
+mod calls;
 mod control;
 mod laborious;
 mod meddling;
 #[path = "../support/mod.rs"]
 mod support;
+mod three;

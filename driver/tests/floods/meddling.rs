@@ -40,6 +40,8 @@ struct State {
     /// When which peer greeted the node: it was let in.
     greeted: Vec<(Instant, String)>,
     is_holding: bool,
+    /// Frames of this kind do not come to the node.
+    deaf_to: Option<u16>,
 }
 
 struct Tapped {
@@ -80,10 +82,28 @@ impl Meddler {
         }
     }
 
+    /// From now on frames of this kind are lost on their way to the node.
+    pub(crate) fn turn_deaf(&self, to: u16) {
+        self.state().deaf_to = Some(to);
+    }
+
     /// The node is alone with its links again.
     pub(crate) fn stop(&self) {
         self.state().is_holding = false;
         self.burst("", 0, 0);
+    }
+
+    /// The last frame of this kind that the node itself sent there.
+    pub(crate) fn said(&self, to: &str, kind: u16) -> Frame {
+        let state = self.state();
+        let said = state.of(to).and_then(|tapped| tapped.said.get(&kind));
+        said.expect("the node has said so").clone()
+    }
+
+    /// Puts a frame on the link to that peer as soon as there is room.
+    pub(crate) async fn say(&self, to: &str, frame: Frame) {
+        let link = self.state().of(to).expect("there is a link").link.clone();
+        link.push_when_room(frame).await.expect("the link lives on");
     }
 
     /// When this peer last greeted the node, as it does on each link that it takes.
@@ -97,6 +117,10 @@ impl Meddler {
 }
 
 impl State {
+    fn of(&self, peer: &str) -> Option<&Tapped> {
+        self.links.values().rfind(|tapped| tapped.link.node().as_str() == peer)
+    }
+
     fn hear(&mut self, link: LinkId, kind: u16, now: Instant) {
         if let Some(tapped) = self.links.get(&link)
             && kind == GREET
@@ -153,6 +177,9 @@ async fn carry(mut reports: Reports, node: Hub, runtime: SimRuntime, meddler: Me
             }
             Report::Frame { link, frame } => {
                 meddler.state().hear(link, frame.kind, runtime.now());
+                if meddler.state().deaf_to == Some(frame.kind) {
+                    continue;
+                }
                 if let Some(end) = incoming.get_mut(&link)
                     && end.frame(frame).await.is_err()
                 {

@@ -16,6 +16,7 @@ use skep_core::id::{Address, ClusterName, Epoch, Kind, Life, Name, NodeName, Pay
 use skep_core::wire::Hello;
 
 use super::Host;
+use crate::calls::CallBounds;
 use crate::link::{Hub, LinkBounds};
 use crate::mail::{Entrance, Mail};
 use crate::memory::{MemoryDialer, MemoryNetwork};
@@ -117,7 +118,9 @@ impl Side {
         let cluster = ClusterName::new("test").expect("a name");
         let listener = network.at(address.clone()).bind(runtime.clone()).await.expect("it is free");
         let hello = Hello::of(&Config::new(cluster.clone(), node.clone(), Life(number), address.clone()));
-        let shared = Arc::new(Shared::new(node, cluster, address, platform, Life(number), MAX_STATE));
+        let bounds = CallBounds::default();
+        let shared = Shared::new(node, cluster, address, platform, Life(number), MAX_STATE, bounds);
+        let shared = Arc::new(shared);
         let wheel = shared.router.pending.clone();
         shared.platform.spawn(wheel.turn(shared.platform.clone()));
         let entrance = Entrance { inbox: shared.inbox.clone(), router: shared.router.clone() };
