@@ -49,6 +49,12 @@ pub enum Limit {
     StateLength,
     /// States that were dropped because too much came before it was expected.
     EarlyStates,
+    /// States that were not taken because too much was on its way here.
+    ArrivingStates,
+    /// Questions of peers about what they forwarded that were not answered because too many wait.
+    Questions,
+    /// Links that were closed because the table of members is full.
+    Members,
     /// Events that a reader was too slow for.
     Events,
     /// Requests of this node's users that were refused because too many wait.
@@ -59,7 +65,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of the manual's page.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::ControlQueue,
         Self::CallQueue,
         Self::BulkQueue,
@@ -80,6 +86,9 @@ impl Limit {
         Self::Held,
         Self::StateLength,
         Self::EarlyStates,
+        Self::ArrivingStates,
+        Self::Questions,
+        Self::Members,
         Self::Events,
         Self::Requests,
         Self::LogLines,
@@ -108,6 +117,9 @@ impl Limit {
             Self::Held => "held",
             Self::StateLength => "state_length",
             Self::EarlyStates => "early_states",
+            Self::ArrivingStates => "arriving_states",
+            Self::Questions => "questions",
+            Self::Members => "members",
             Self::Events => "events",
             Self::Requests => "requests",
             Self::LogLines => "log_lines",

@@ -1,27 +1,18 @@
 //! States that arrive: put together from their pieces, whether the copy that wants them is there already or not.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures::channel::oneshot;
-use skep_core::Instant;
 use skep_core::id::{Epoch, Life, Name, Reason};
 
 use super::chunk::Header;
+use super::table::{Arrival, Key, PATIENCE, Progress, Table};
 use crate::limits::{Limit, Reached};
 use crate::runtime::Platform;
-use crate::worker::{Arriving, State};
+use crate::worker::Arriving;
 
-/// How long the rest of a state may take, once the copy that wants it is there; and how long one that nobody wants
-/// is kept.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How many states may be on their way here that nobody wants yet.
-const MAX_UNWANTED: usize = 4096;
-
-/// From whom, whose, for which start.
-type Key = (Life, Name, Epoch);
+/// So many times the longest state may be here of those that copies wait for.
+const LONGEST_AT_ONCE: usize = 16;
 
 /// All states that are on their way to one node.
 pub(crate) struct Arrivals {
@@ -30,32 +21,6 @@ pub(crate) struct Arrivals {
     max_state: usize,
     reached: Arc<Reached>,
     table: Mutex<Table>,
-}
-
-#[derive(Default)]
-struct Table {
-    /// A copy waits for these. As many as the machine prepares at once.
-    wanted: HashMap<Key, (Arrival, oneshot::Sender<Came>)>,
-    /// These came before their copy was ordered.
-    unwanted: HashMap<Key, Arrival>,
-    unwanted_bytes: usize,
-}
-
-type Came = Result<State, Reason>;
-
-struct Arrival {
-    since: Instant,
-    version: u16,
-    bytes: Vec<u8>, // grows with what comes: its length is the peer's word
-    progress: Progress,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Progress {
-    Coming,
-    Whole,
-    /// A piece is missing: the rest of it is of no use.
-    Torn,
 }
 
 impl Arrivals {
@@ -76,7 +41,7 @@ impl Arrivals {
         let mut table = self.table();
         let arrival = table.take_unwanted(&key).unwrap_or_else(|| Arrival::new(now));
         if arrival.progress == Progress::Coming {
-            table.wanted.insert(key.clone(), (arrival, wanted));
+            table.want(key.clone(), arrival, wanted);
         } else {
             let _ = wanted.send(arrival.came()); // its receiver is right here
         }
@@ -102,11 +67,17 @@ impl Arrivals {
         }
         let key = (from, name, header.under);
         let mut table = self.table();
-        if let Some((arrival, _)) = table.wanted.get_mut(&key) {
-            arrival.take(&header, piece);
-            if arrival.progress != Progress::Coming
-                && let Some((arrival, wanted)) = table.wanted.remove(&key)
-            {
+        if let Some((mut arrival, wanted)) = table.take_wanted(&key) {
+            let bytes = table.wanted_bytes + arrival.bytes.len() + piece.len();
+            if bytes > self.max_state.saturating_mul(LONGEST_AT_ONCE) {
+                self.reached.count(Limit::ArrivingStates);
+                arrival.drop_as(Progress::Refused);
+            } else {
+                arrival.take(&header, piece);
+            }
+            if arrival.progress == Progress::Coming {
+                table.want(key, arrival, wanted);
+            } else {
                 let _ = wanted.send(arrival.came()); // who wanted it may have given it up just now
             }
             return Some(());
@@ -117,16 +88,16 @@ impl Arrivals {
             None => Arrival::new(self.platform.now()),
         };
         arrival.take(&header, piece);
-        if !table.keep(key, arrival, self.max_state, self.platform.now()) {
-            self.reached.count(Limit::EarlyStates);
-        }
+        let dropped = table.keep(key, arrival, self.max_state, self.platform.now());
+        self.reached.add(Limit::EarlyStates, dropped);
         Some(())
     }
 
     /// No link leads to this life any more: what it has not sent in full does not come.
     pub(crate) fn lost(&self, from: Life) {
         let mut table = self.table();
-        table.wanted.retain(|(life, ..), _| *life != from);
+        let given_up: Vec<Key> = table.wanted.keys().filter(|(life, ..)| *life == from).cloned().collect();
+        given_up.iter().for_each(|key| drop(table.take_wanted(key)));
         let torn: Vec<Key> = table
             .unwanted
             .iter()
@@ -141,57 +112,6 @@ impl Arrivals {
     }
 }
 
-impl Table {
-    fn take_unwanted(&mut self, key: &Key) -> Option<Arrival> {
-        let arrival = self.unwanted.remove(key)?;
-        self.unwanted_bytes -= arrival.bytes.len();
-        Some(arrival)
-    }
-
-    /// Keeps one until its copy is ordered. Where there is no room, those whose time is over give way; if that is
-    /// not enough it is dropped, and its move tried again. Says whether it is kept.
-    fn keep(&mut self, key: Key, arrival: Arrival, max_bytes: usize, now: Instant) -> bool {
-        let is_full = |table: &Self| {
-            table.unwanted.len() >= MAX_UNWANTED || table.unwanted_bytes + arrival.bytes.len() > max_bytes
-        };
-        if is_full(self) {
-            self.unwanted.retain(|_, arrival| now < arrival.since + PATIENCE);
-            self.unwanted_bytes = self.unwanted.values().map(|arrival| arrival.bytes.len()).sum();
-        }
-        if is_full(self) {
-            return false;
-        }
-        self.unwanted_bytes += arrival.bytes.len();
-        self.unwanted.insert(key, arrival);
-        true
-    }
-}
-
-impl Arrival {
-    fn new(since: Instant) -> Self {
-        Self { since, version: 0, bytes: Vec::new(), progress: Progress::Coming }
-    }
-
-    fn take(&mut self, header: &Header<'_>, piece: &[u8]) {
-        if self.progress != Progress::Coming || self.bytes.len() as u64 != header.offset {
-            (self.bytes, self.progress) = (Vec::new(), Progress::Torn);
-            return;
-        }
-        self.version = header.version;
-        self.bytes.extend_from_slice(piece);
-        if self.bytes.len() as u64 == header.total {
-            self.progress = Progress::Whole;
-        }
-    }
-
-    fn came(self) -> Came {
-        match self.progress {
-            Progress::Whole => Ok(State::from_bytes(self.bytes).of_version(self.version)),
-            Progress::Coming | Progress::Torn => Err(Reason::new("a piece of its state is missing")),
-        }
-    }
-}
-
 /// Whoever waits for a state. Dropped, nobody does.
 struct Wait {
     of: Arc<Arrivals>,
@@ -200,17 +120,21 @@ struct Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.of.table().wanted.remove(&self.key);
+        drop(self.of.table().take_wanted(&self.key)); // if it has not come
     }
 }
 
 #[cfg(all(test, feature = "sim"))]
 mod tests {
+    use std::collections::HashMap;
+
     use futures::FutureExt;
 
     use super::super::chunk::{self, Header};
+    use super::super::table::{Came, OVERHEAD};
     use super::*;
     use crate::sim::SimRuntime;
+    use crate::worker::State;
 
     const FROM: Life = Life(1);
     const UNDER: Epoch = Epoch(7);
@@ -308,5 +232,52 @@ mod tests {
         );
         assert_eq!(arrivals.reached.times(Limit::EarlyStates), 1);
         assert_eq!(arrivals.reached.times(Limit::StateLength), 1);
+    }
+
+    #[test]
+    fn whoever_sends_most_that_nobody_expects_gives_way_to_the_others() {
+        let (_, arrivals) = arrivals(100);
+        let expect = |from, name_| arrivals.expect(from, name(name_), UNDER).now_or_never();
+        for number in 0..1000 {
+            assert_eq!(
+                arrivals.on_piece(Life(2), &piece(&format!("junk-{number}"), 10, 0, &[7; 10])),
+                Some(())
+            );
+        }
+        assert_eq!(arrivals.table().unwanted_bytes, 100);
+        assert_eq!(arrivals.reached.times(Limit::EarlyStates), 990);
+        assert_eq!(come(&arrivals, "n", 40, 0, &[1; 20]), Some(()));
+        assert_eq!(come(&arrivals, "n", 40, 20, &[2; 20]), Some(()));
+        assert_eq!(arrivals.reached.times(Limit::EarlyStates), 994, "as many as there was need of");
+        assert_eq!(expect(FROM, "n"), whole(&[[1; 20], [2; 20]].concat()));
+        let table = arrivals.table();
+        assert_eq!((table.unwanted_bytes, table.unwanted.len()), (60, 6));
+        assert_eq!(table.shares, HashMap::from([(Life(2), 6 * (10 + OVERHEAD))]));
+    }
+
+    #[test]
+    fn states_that_copies_wait_for_are_bounded_together() {
+        let (_, arrivals) = arrivals(10);
+        let mut waiting: Vec<_> =
+            (0..17).map(|number| arrivals.expect(FROM, name(&format!("n{number}")), UNDER)).collect();
+        for number in 0..17 {
+            assert_eq!(come(&arrivals, &format!("n{number}"), 10, 0, &[1; 9]), Some(()));
+        }
+        assert_eq!(arrivals.table().wanted_bytes, 17 * 9);
+        for number in 0..17 {
+            assert_eq!(come(&arrivals, &format!("n{number}"), 10, 9, &[1]), Some(()), "it is whole");
+        }
+        assert_eq!(arrivals.table().wanted_bytes, 0);
+        waiting.clear();
+        let mut waiting: Vec<_> =
+            (0..18).map(|number| arrivals.expect(FROM, name(&format!("n{number}")), UNDER)).collect();
+        for number in 0..18 {
+            assert_eq!(come(&arrivals, &format!("n{number}"), 10, 0, &[1; 9]), Some(()));
+        }
+        let refused = Err(Reason::new("too much state is on its way here"));
+        assert_eq!(waiting.pop().and_then(FutureExt::now_or_never), Some(refused));
+        assert_eq!(arrivals.reached.times(Limit::ArrivingStates), 1);
+        drop(waiting);
+        assert_eq!(arrivals.table().wanted_bytes, 0, "who gives up makes room");
     }
 }

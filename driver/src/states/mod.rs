@@ -5,6 +5,7 @@
 mod arrivals;
 mod chunk;
 mod ship;
+mod table;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use chunk::STATE;

@@ -2,6 +2,7 @@
 //! call; and honest ones that have much to say at once are not taken for such.
 #![cfg(feature = "sim")]
 
+mod bulk;
 mod bursts;
 mod calls;
 mod control;
