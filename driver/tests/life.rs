@@ -18,7 +18,8 @@ use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep::link::LinkBounds;
 use skep::transport::BindError;
 use skep::{
-    CallBounds, CallError, Ending, NodeBuilder, NodeEnded, RegisterError, Runtime, SimRuntime, StartError,
+    CallBounds, CallError, Ending, Limit, Node, NodeBuilder, NodeEnded, RegisterError, Runtime, SimRuntime,
+    StartError,
 };
 use support::{Begin, Echo, MILLI, PATIENCE, Say, Wait, World, address, event, name_owned_by};
 
@@ -103,6 +104,23 @@ fn a_drained_node_owns_nothing_and_stays_a_member() {
         let members = b.members().await.expect("the node runs");
         let leaving = members.iter().find(|member| member.node == *a.name()).expect("it is known");
         assert_eq!(leaving.status, Status::Leaving);
+    });
+}
+
+#[test]
+fn a_node_whose_table_of_members_is_full_lets_nobody_in_and_counts_it() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let full = |name| world.builder(name).configure(|config| config.max_members = 2).start();
+        let (a, b) = join(full("a"), full("b")).await;
+        let [a, b] = [a, b].map(|node| node.expect("the node starts"));
+        let reached = |node: &Node| node.limits_reached().find(|(limit, _)| *limit == Limit::Members);
+        assert_eq!(reached(&a), Some((Limit::Members, 0)));
+        let c = world.start("c").await;
+        let counts = async || [&a, &b].iter().all(|node| reached(node) > Some((Limit::Members, 0)));
+        world.until("both have counted it", counts).await;
+        assert_eq!(a.members().await.map(|members| members.len()), Ok(2));
+        drop(c);
     });
 }
 

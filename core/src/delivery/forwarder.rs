@@ -17,6 +17,9 @@ const MAX_UNDERWAY: usize = 1024;
 /// would have.
 const MAX_QUESTIONS: usize = 1 << 16;
 
+/// So many of one asker: it asks one for all names that move in the same moment.
+const MAX_QUESTIONS_OF_ONE: usize = 1024;
+
 /// All that one node forwards: messages of the type `M` to names that were here.
 #[derive(Debug)]
 pub struct Forwarder<M> {
@@ -178,10 +181,16 @@ impl<M> Forwarder<M> {
         if missing == 0 {
             return Some(Then::Flushed(asker, token));
         }
-        if self.questions.len() < MAX_QUESTIONS {
+        if self.hears(asker) {
             self.questions.push(Question { asker, token, up_to: self.last_number, missing });
         }
         None
+    }
+
+    /// Whether another question of this asker is kept, should it have to wait.
+    pub fn hears(&self, asker: Life) -> bool {
+        let of_it = self.questions.iter().filter(|question| question.asker == asker);
+        self.questions.len() < MAX_QUESTIONS && of_it.count() < MAX_QUESTIONS_OF_ONE
     }
 
     /// Whether anything for this name is still on its way.
@@ -299,6 +308,21 @@ mod tests {
         assert_eq!(forwarder.arrived(B, 2), [Then::Flushed(ASKER, first)]);
         assert_eq!(forwarder.arrived(B, 4), [Then::Flushed(ASKER, second)]);
         assert_eq!(forwarder.flush(ASKER, first), Some(Then::Flushed(ASKER, first)), "nothing is on its way");
+    }
+
+    #[test]
+    fn who_asks_too_much_is_not_answered_and_others_are() {
+        let mut forwarder = forwarding(&["n"]);
+        for token in 0..2 * MAX_QUESTIONS_OF_ONE as u64 {
+            assert_eq!(forwarder.hears(C), token < MAX_QUESTIONS_OF_ONE as u64);
+            assert_eq!(forwarder.flush(C, Token(token)), None);
+        }
+        assert!(forwarder.hears(ASKER));
+        assert_eq!(forwarder.flush(ASKER, Token(1)), None);
+        send_all(&mut forwarder, B);
+        let then = forwarder.arrived(B, 1);
+        assert_eq!(then.len(), MAX_QUESTIONS_OF_ONE + 1);
+        assert_eq!(then.last(), Some(&Then::Flushed(ASKER, Token(1))));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::reply::ReplyPath;
 use super::router::Router;
 use super::wheel::{Key, Outcome};
 use super::wire::{self, Caller, Forward, Moved, ReplyFor, Undelivered};
+use crate::limits::Limit;
 use crate::link::{Link, Parked, PushError};
 use crate::mail::Mail;
 use crate::worker::{Delivery, MessageId};
@@ -215,7 +216,12 @@ impl Router {
 
     /// Somebody asks whether all that it sent before has come to its new holders.
     pub(crate) fn on_question(&self, asker: Life, token: Token) {
-        let then = self.forwarder().flush(asker, token);
+        let mut forwarder = self.forwarder();
+        if !forwarder.is_empty() && !forwarder.hears(asker) {
+            self.reached.count(Limit::Questions);
+        }
+        let then = forwarder.flush(asker, token);
+        drop(forwarder);
         then.into_iter().for_each(|then| self.tell(then));
     }
 

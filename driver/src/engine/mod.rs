@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use skep_core::error::{DialFailure, RetireReason};
+use skep_core::error::{DialFailure, Refusal, RetireReason};
 use skep_core::event::{Event, Input, Output, Request, Way, WorkerSpec};
 use skep_core::id::{CallId, Life, LinkId};
 use skep_core::{Config, Instant, Machine};
@@ -322,7 +322,10 @@ impl<D: Dialer> Engine<D> {
                     let _ = link.push(frame); // the machine repairs what is lost; a full lane ends its link
                 }
             }
-            Output::Close { link, reason: _ } => {
+            Output::Close { link, reason } => {
+                if reason == Refusal::Full {
+                    self.shared.reached.count(Limit::Members);
+                }
                 self.floods.on_link_gone(link);
                 if let Some(link) = self.links.remove(&link) {
                     self.close_link(link);

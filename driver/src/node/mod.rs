@@ -3,6 +3,7 @@
 mod calling;
 mod grouping;
 mod looking;
+mod names;
 mod registering;
 mod registering_many;
 mod repeating;

@@ -1,11 +1,11 @@
 //! What all parts of one node share, and what keeps it alive.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use skep_core::id::{Address, ClusterName, Life, NodeName};
 
 use super::Node;
+use super::names::Names;
 use crate::calls::{CallBounds, Router};
 use crate::events::Board;
 use crate::limits::Reached;
@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     pub(crate) status: Status,
     pub(crate) reached: Arc<Reached>,
-    names: RwLock<HashMap<Life, NodeName>>,
+    names: Names,
 }
 
 /// Dropped with the last node that counts.
@@ -46,7 +46,7 @@ impl Shared {
         let reached = Arc::<Reached>::default();
         let router = Router::new(platform.clone(), life, max_state, bounds, inbox.clone(), reached.clone());
         let router = Arc::new(router);
-        let names = RwLock::new(HashMap::from([(life, name.clone())]));
+        let names = Names::new(life, name.clone());
         Self {
             name,
             cluster,
@@ -73,15 +73,11 @@ impl Shared {
     }
 
     pub(crate) fn learn(&self, life: Life, node: &NodeName) {
-        let known = |names: &HashMap<Life, NodeName>| names.contains_key(&life);
-        if known(&self.names.read().unwrap_or_else(PoisonError::into_inner)) {
-            return;
-        }
-        self.names.write().unwrap_or_else(PoisonError::into_inner).insert(life, node.clone());
+        self.names.learn(life, node);
     }
 
     pub(super) fn name_of(&self, life: Life) -> Option<NodeName> {
-        self.names.read().unwrap_or_else(PoisonError::into_inner).get(&life).cloned()
+        self.names.get(life)
     }
 
     pub(crate) fn end(&self, ending: Ending) {

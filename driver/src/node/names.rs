@@ -1,0 +1,55 @@
+//! What nodes are called, by their lives.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use skep_core::id::{Life, NodeName};
+
+/// So many lives are remembered, far more than members; the earliest that are not ours give way. Every link brings one.
+const MAX: usize = 1 << 14;
+
+/// All that this node has heard of.
+pub(super) struct Names {
+    ours: NodeName,
+    by_life: RwLock<BTreeMap<Life, NodeName>>,
+}
+
+impl Names {
+    pub(super) fn new(life: Life, ours: NodeName) -> Self {
+        Self { by_life: RwLock::new(BTreeMap::from([(life, ours.clone())])), ours }
+    }
+
+    pub(super) fn learn(&self, life: Life, node: &NodeName) {
+        if self.get(life).is_some() {
+            return;
+        }
+        let mut by_life = self.by_life.write().unwrap_or_else(PoisonError::into_inner); // each use is one step
+        by_life.insert(life, node.clone());
+        if by_life.len() > MAX {
+            let earliest = by_life.iter().find(|(_, node)| **node != self.ours).map(|(life, _)| *life);
+            earliest.and_then(|life| by_life.remove(&life));
+        }
+    }
+
+    pub(super) fn get(&self, life: Life) -> Option<NodeName> {
+        self.by_life.read().unwrap_or_else(PoisonError::into_inner).get(&life).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_of_lives_fills_the_memory_or_displaces_ours() {
+        let node = |text: &str| NodeName::new(text).expect("a good name");
+        let names = Names::new(Life(1), node("ours"));
+        for life in 2..MAX as u64 + 12 {
+            names.learn(Life(life), &node("theirs"));
+        }
+        assert_eq!(names.by_life.read().expect("nobody panicked").len(), MAX);
+        assert_eq!(names.get(Life(1)), Some(node("ours")));
+        assert_eq!([Life(2), Life(12)].map(|life| names.get(life)), [None, None], "the earliest gave way");
+        assert_eq!(names.get(Life(13)), Some(node("theirs")));
+    }
+}
