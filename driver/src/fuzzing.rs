@@ -31,7 +31,7 @@ pub fn passed(peer: Hello, frames: impl IntoIterator<Item = Frame>) {
     let router = Router::new(platform, Life(1), MAX_STATE, bounds, inbox.clone(), reached.clone());
     let router = Arc::new(router);
     let entrance = Arc::new(Entrance { inbox: inbox.clone(), router: router.clone() });
-    let mut ends = Hub::new(entrance, LinkBounds::default(), reached).link_up(Way::Accepted, peer);
+    let mut ends = Hub::new(entrance, LinkBounds::default(), reached).link_up(Way::Accepted, Life(1), peer);
     let link = linked(&inbox).expect("the hub has just told of it");
     router.link_up(link.clone());
     for frame in frames {

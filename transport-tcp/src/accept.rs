@@ -85,7 +85,7 @@ async fn welcome<R: TcpSockets>(
     match outcome {
         Some(Ok(established)) => {
             drop(place);
-            let ends = shared.hub.link_up(Way::Accepted, established.peer.clone());
+            let ends = shared.hub.link_up(Way::Accepted, hello.life, established.peer.clone());
             link::carry(&shared, connection, established, ends);
         }
         Some(Err(HandshakeError::Gone(error))) => debug!(%address, %error, "went away during its handshake"),

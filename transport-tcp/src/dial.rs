@@ -35,7 +35,7 @@ pub(crate) async fn dial<R: TcpSockets>(shared: Arc<Shared<R>>, address: Address
     let hello = shared.hello();
     match until(&shared.runtime, deadline, shake(&shared, &mut connection, Side::Dialler, &hello)).await {
         Some(Ok(established)) => {
-            let ends = shared.hub.link_up(Way::Dialled(address), established.peer.clone());
+            let ends = shared.hub.link_up(Way::Dialled(address), hello.life, established.peer.clone());
             link::carry(&shared, connection, established, ends);
         }
         Some(Err(HandshakeError::Gone(_))) => fail(DialFailure::Unreachable),

@@ -158,6 +158,9 @@ impl<D: Dialer> Engine<D> {
                 if self.floods.is_kept_away(self.shared.platform.now(), &peer.node) {
                     return self.keep_away(way, &link);
                 }
+                if link.ours() != self.config.life {
+                    return self.end_former(way, &link);
+                }
                 let id = link.id();
                 debug!(target: "skep", link = id.0, node = %peer.node, life = %peer.life, ?way, "link up");
                 self.shared.learn(peer.life, &peer.node);
@@ -268,6 +271,19 @@ impl<D: Dialer> Engine<D> {
         link.close();
         match way {
             Way::Dialled(address) => Some(Input::DialFailed { address, failure: DialFailure::Unreachable }),
+            Way::Accepted => None,
+        }
+    }
+
+    /// The peer shook hands with a life that is over, and would take the present one for a liar.
+    fn end_former(&mut self, way: Way, link: &Link) -> Option<Input> {
+        debug!(target: "skep", link = link.id().0, life = %link.ours(), "link of a former life");
+        link.close();
+        match way {
+            Way::Dialled(address) => {
+                let failure = DialFailure::Handshake(Refusal::Stalled); // soon to be tried again
+                Some(Input::DialFailed { address, failure })
+            }
             Way::Accepted => None,
         }
     }

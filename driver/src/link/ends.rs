@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use skep_core::id::{Life, LinkId, NodeName};
-use skep_core::wire::{Frame, Lane};
+use skep_core::wire::{Frame, Hello, Lane};
 
 use super::hub::Sink;
 use super::lanes::{HANDLING, Lanes, LinkBounds};
@@ -79,8 +79,8 @@ impl std::error::Error for PushError {}
 /// Makes a link and all its ends.
 pub(crate) fn link(
     id: LinkId,
-    peer: Life,
-    node: NodeName,
+    ours: Life,
+    peer: &Hello,
     bounds: LinkBounds,
     sink: Arc<dyn Sink>,
     reached: Arc<Reached>,
@@ -97,7 +97,8 @@ pub(crate) fn link(
         end: Vec::new(),
         ends: 2,
     });
-    let shared = Arc::new(Shared { id, peer, node, bounds, sink, reached, backlog, state });
+    let (peer, node) = (peer.life, peer.node.clone());
+    let shared = Arc::new(Shared { id, ours, peer, node, bounds, sink, reached, backlog, state });
     let ends = LinkEnds {
         link: id,
         outgoing: Outgoing { shared: shared.clone() },
@@ -110,6 +111,11 @@ impl Link {
     /// Which.
     pub fn id(&self) -> LinkId {
         self.shared.id
+    }
+
+    /// The life that this node introduced itself by.
+    pub fn ours(&self) -> Life {
+        self.shared.ours
     }
 
     /// The life at the other end.

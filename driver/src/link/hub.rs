@@ -46,13 +46,14 @@ impl Hub {
         Self { sink, bounds, reached, next: Arc::new(AtomicU64::new(1)), backlogs: Arc::default() }
     }
 
-    /// A link is up: both hellos are admitted.
-    pub fn link_up(&self, way: Way, peer: Hello) -> LinkEnds {
+    /// A link is up: both hellos are admitted, ours with this life. If the node took another one meanwhile, it ends the
+    /// link.
+    pub fn link_up(&self, way: Way, ours: Life, peer: Hello) -> LinkEnds {
         let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
         let (link, ends) = ends::link(
             id,
-            peer.life,
-            peer.node.clone(),
+            ours,
+            &peer,
             self.bounds.clone(),
             self.sink.clone(),
             self.reached.clone(),

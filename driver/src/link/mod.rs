@@ -27,7 +27,7 @@
 //! # }
 //! # block_on(async {
 //! let (hub, mut reports) = link::hub();
-//! let mut ends = hub.link_up(Way::Accepted, peer()?); // what a transport does after a handshake
+//! let mut ends = hub.link_up(Way::Accepted, Life(1), peer()?); // what a transport does after a handshake
 //! let Report::LinkUp { link, .. } = reports.next().await else { panic!("the link is up") };
 //!
 //! link.push(Frame { kind: 1, body: vec![7] }).expect("there is room");

@@ -13,6 +13,7 @@ use crate::limits::Reached;
 /// The link itself.
 pub(super) struct Shared {
     pub(super) id: LinkId,
+    pub(super) ours: Life,
     pub(super) peer: Life,
     pub(super) node: NodeName,
     pub(super) bounds: LinkBounds,

@@ -27,7 +27,7 @@ fn frame(kind: u16, length: usize) -> Frame {
 
 fn up(bounds: LinkBounds) -> (Link, LinkEnds, Reports) {
     let (hub, mut reports) = hub_with(bounds);
-    let ends = hub.link_up(Way::Accepted, peer());
+    let ends = hub.link_up(Way::Accepted, Life(1), peer());
     let Some(Report::LinkUp { link, .. }) = reports.try_next() else { panic!("the link is up") };
     (link, ends, reports)
 }
@@ -182,7 +182,7 @@ fn either_end_gone_is_reported_once_and_stops_the_other() {
 fn a_new_link_brings_no_new_share_of_what_may_wait() {
     let (hub, mut reports) = hub_with(LinkBounds { parked: 400, ..LinkBounds::default() });
     let mut up = || {
-        let ends = hub.link_up(Way::Accepted, peer());
+        let ends = hub.link_up(Way::Accepted, Life(1), peer());
         loop {
             if let Some(Report::LinkUp { link, .. }) = reports.try_next() {
                 return (link, ends);

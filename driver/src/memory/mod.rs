@@ -137,8 +137,8 @@ impl MemoryNetwork {
             port.pumps.push(handle.clone());
         }
         drop(ports);
-        let here = our_hub.link_up(Way::Dialled(to.clone()), theirs);
-        let there = their_hub.link_up(Way::Accepted, ours);
+        let here = our_hub.link_up(Way::Dialled(to.clone()), ours.life, theirs.clone());
+        let there = their_hub.link_up(Way::Accepted, theirs.life, ours);
         let (cuts, from, to) = (self.cuts.clone(), from.clone(), to.clone());
         let pumps = async move { carry(here, there, async || cuts.healed(&from, &to).await).await };
         platform.spawn(async move {

@@ -169,7 +169,7 @@ async fn carry(mut reports: Reports, node: Hub, runtime: SimRuntime, meddler: Me
     loop {
         match reports.next().await {
             Report::LinkUp { way, peer, link } => {
-                let ends = node.link_up(way, peer);
+                let ends = node.link_up(way, link.ours(), peer);
                 incoming.insert(link.id(), ends.incoming);
                 let tapped = Tapped { link: link.clone(), said: HashMap::new(), held: Vec::new() };
                 meddler.state().links.insert(link.id(), tapped);

@@ -15,6 +15,8 @@ const QUIET_BY: Duration = Duration::from_secs(30);
 /// What one node answers, by which all are compared.
 #[derive(PartialEq, Debug)]
 struct Told {
+    /// What it says of itself.
+    own: String,
     up: BTreeSet<String>,
     registered: Value,
     group: Value,
@@ -61,8 +63,10 @@ fn ask(node: &mut NodeProcess, said: &mut Vec<String>) -> Result<Told, Trouble> 
     };
     let known = ok("nodes")?;
     let up = list(&known, "nodes").iter().filter(|member| member["status"] != "down");
-    let up = up.map(|member| json!([member["name"], member["incarnation"], member["status"]]).to_string());
-    let up = up.collect();
+    let words = |member: &Value| json!([member["name"], member["incarnation"], member["status"]]).to_string();
+    // Not the one that it was ready with: of two that boot in one moment, the later one takes another.
+    let own = up.clone().find(|member| member["name"] == known["me"]).map(words).unwrap_or_default();
+    let up = up.map(words).collect();
     let registered = ok("registered")?;
     let group = ok("members group")?;
     let workers = list(&ok("workers")?, "workers").to_vec();
@@ -71,12 +75,15 @@ fn ask(node: &mut NodeProcess, said: &mut Vec<String>) -> Result<Told, Trouble> 
     if last["command"] != "owner" {
         return Err(Trouble::Unexpected { node: node.name.clone(), asked: "owner x".into(), answer: last });
     }
-    Ok(Told { up, registered, group, workers })
+    Ok(Told { own, up, registered, group, workers })
 }
 
 fn disagreement(nodes: &[NodeProcess], told: &[Told]) -> Option<Violation> {
-    let lives = nodes.iter().map(|node| json!([node.name, node.incarnation(), "up"]).to_string());
-    let lives: BTreeSet<_> = lives.collect();
+    let lives: BTreeSet<_> = told.iter().map(|told| told.own.clone()).collect();
+    if lives.len() != nodes.len() || !lives.iter().all(|life| life.ends_with(",\"up\"]")) {
+        let words = format!("of {} nodes these say of themselves that they are up: {lives:?}", nodes.len());
+        return Some(Violation { invariant: 1, words });
+    }
     for (node, told) in nodes.iter().zip(told) {
         if told.up != lives {
             let words = format!("the members are {lives:?}; {} has {:?}", node.name, told.up);
