@@ -1,15 +1,21 @@
 //! Floods of messages, by a real member that sends them without end: they cost bounded memory, and the others no call.
 
-use futures::future::join;
+use std::pin::pin;
+
+use futures::future::{Either, join, select};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
+use skep::core::id::{Epoch, Name};
 use skep::core::wire::{FIRST_CALL_KIND, Frame};
 use skep::link::LinkBounds;
-use skep::{CallBounds, Context, Failure, Handle, Limit, Message, MessageId, Node, Worker};
+use skep::{CallBounds, Context, Failure, Handle, Limit, Message, MessageId, Node, OneOf1, Worker};
 
 use super::support::{Begin, Echo, MILLI, PATIENCE, World, name_owned_by};
 use super::three::{Three, joined, limit, three};
 
 const ONE_WAY: u16 = FIRST_CALL_KIND + 2;
+const PUBLISHED: u16 = FIRST_CALL_KIND + 3;
 const FORWARD: u16 = FIRST_CALL_KIND + 16;
 
 /// How long each message of a flood is, in bytes, and how many there are: 125 MiB.
@@ -74,28 +80,55 @@ impl Handle<Count> for Hoard {
     }
 }
 
-/// Hoards on a that sleep, and of each the frame in which m puts something there.
-async fn asleep(three: &Three, hoards: usize) -> Vec<(String, Frame)> {
-    let Three { world, a, m, meddler, .. } = three;
-    let mut frames = Vec::new();
+/// Hoards on a that sleep, and the starts of them.
+async fn asleep(three: &Three, hoards: usize) -> Vec<(String, Epoch)> {
+    let Three { world, a, .. } = three;
+    let mut all = Vec::new();
     for number in 0.. {
         let name = format!("hoard-{number}");
-        let owner = a.owner(skep::core::id::Name::new(&name).expect("a good name")).await;
+        let owner = a.owner(Name::new(&name).expect("a good name")).await;
         if owner.expect("a node is up").node != *a.name() {
             continue;
         }
-        a.register::<Hoard>(&name, (), PATIENCE).await.expect("it starts");
-        world.until("m knows", async || m.whereis(&name).is_some()).await;
-        m.send(&name, Put(vec![7; LENGTH])).expect("the link has room");
-        world.until("it came", async || count(a, &name).await == 1).await;
-        frames.push((name.clone(), meddler.said("a", ONE_WAY)));
+        let epoch = a.register::<Hoard>(&name, (), PATIENCE).await.expect("it starts").epoch;
         a.send(&name, Sleep).expect("it runs");
-        if frames.len() == hoards {
+        all.push((name, epoch));
+        if all.len() == hoards {
             break;
         }
     }
     world.sleep(MILLI).await;
-    frames
+    all
+}
+
+/// What m puts there, encoded, as in `driver/src/calls/wire.rs`.
+fn put() -> Vec<u8> {
+    postcard::to_allocvec(&Put(vec![7; LENGTH])).expect("plain data")
+}
+
+fn behind(header: &impl Serialize, kind: u16, body: &[u8]) -> Frame {
+    let mut header = postcard::to_allocvec(header).expect("plain data");
+    header.extend(body);
+    Frame { kind, body: header }
+}
+
+fn one_way((name, epoch): &(String, Epoch)) -> Frame {
+    behind(&(0u64, 0u64, epoch, MessageId::of::<Put>().0, name), ONE_WAY, &put())
+}
+
+/// Without a caller, and without workers that wait.
+fn forward((name, epoch): &(String, Epoch), number: u64) -> Frame {
+    behind(&(number, 0u64, epoch, MessageId::of::<Put>().0, 0u8, 0u8, name), FORWARD, &put())
+}
+
+fn published(to: &[(String, Epoch)]) -> Frame {
+    let receivers = to.iter().map(|(name, epoch)| (epoch, name));
+    let receivers: Vec<u8> =
+        receivers.flat_map(|receiver| postcard::to_allocvec(&receiver).expect("plain data")).collect();
+    let message = put();
+    let length = u32::try_from(message.len()).expect("it is short");
+    let head = [postcard::to_allocvec(&(MessageId::of::<Put>().0, length)).expect("plain data"), message];
+    Frame { kind: PUBLISHED, body: [head.concat(), receivers].concat() }
 }
 
 async fn count(a: &Node, hoard: &str) -> usize {
@@ -103,14 +136,14 @@ async fn count(a: &Node, hoard: &str) -> usize {
 }
 
 /// Says all this to a, whose workers are called meanwhile.
-async fn say_all(three: &Three, frames: impl Iterator<Item = &Frame>) {
+async fn say_all(three: &Three, frames: impl Iterator<Item = Frame>) {
     let Three { world, a, b, meddler, .. } = three;
     let name = name_owned_by(a).await;
     a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
     world.until("b knows", async || b.whereis(&name).is_some()).await;
     let all = async {
         for frame in frames {
-            meddler.say("a", frame.clone()).await;
+            meddler.say("a", frame).await;
         }
         world.sleep(MILLI * 100).await;
     };
@@ -118,12 +151,12 @@ async fn say_all(three: &Three, frames: impl Iterator<Item = &Frame>) {
     a.unregister(&name, PATIENCE).await.expect("it is registered");
 }
 
-/// Floods them all in turn, while calls are answered. How many messages waited there then.
-async fn flood(three: &Three, hoards: &[(String, Frame)]) -> usize {
-    say_all(three, hoards.iter().map(|(_, frame)| frame).cycle().take(MESSAGES)).await;
+/// Says all this, and wakes them. How many messages waited there then.
+async fn flood(three: &Three, hoards: &[(String, Epoch)], frames: impl Iterator<Item = Frame>) -> usize {
+    say_all(three, frames).await;
     let mut waited = 0;
     for (name, _) in hoards {
-        waited += count(&three.a, name).await - 1;
+        waited += count(&three.a, name).await;
     }
     waited
 }
@@ -142,29 +175,70 @@ fn messages_that_no_worker_takes_fill_its_mailbox_up_to_a_number_of_bytes() {
         let bounds = CallBounds { parked_bytes: BYTES, ..CallBounds::default() };
         let three = three(world, |node| node.worker::<Hoard>().call_bounds(bounds.clone())).await;
         let hoards = asleep(&three, 1).await;
-        let waited = flood(&three, &hoards).await;
+        let [hoard] = hoards.as_slice() else { unreachable!("one was asked for") };
+        let frames = std::iter::repeat_with(|| one_way(hoard));
+        let waited = flood(&three, &hoards, frames.take(MESSAGES)).await;
         assert_eq!(waited, fit_into(BYTES));
         assert_eq!(limit(&three.a, Limit::MailboxBytes), (MESSAGES - waited) as u64);
         assert_eq!([Limit::Mailbox, Limit::Parked].map(|other| limit(&three.a, other)), [0, 0]);
-        let [(name, frame)] = hoards.as_slice() else { unreachable!("one was asked for") };
-        say_all(&three, std::iter::repeat_n(frame, waited)).await;
-        assert_eq!(count(&three.a, name).await, 1 + 2 * waited, "there is room again");
+        let again = flood(&three, &hoards, std::iter::repeat_with(|| one_way(hoard)).take(waited)).await;
+        assert_eq!(again, 2 * waited, "there is room again");
     });
 }
 
 #[test]
-fn messages_for_many_workers_have_one_share_of_what_may_wait() {
+fn messages_for_many_workers_have_one_share_of_what_may_wait_however_they_come() {
     const BYTES: usize = 8 << 20;
+    const HOARDS: usize = 40;
+    for (kind, parked) in [(ONE_WAY, BYTES), (PUBLISHED, BYTES), (FORWARD, BYTES / 4)] {
+        let world = World::new(1);
+        let runtime = world.runtime.clone();
+        runtime.run(async {
+            let bounds = LinkBounds { parked, ..LinkBounds::default() };
+            let three = three(world, |node| node.worker::<Hoard>().link_bounds(bounds.clone())).await;
+            let hoards = asleep(&three, HOARDS).await;
+            let frames: Box<dyn Iterator<Item = Frame>> = match kind {
+                ONE_WAY => Box::new(hoards.iter().cycle().map(one_way).take(MESSAGES)),
+                FORWARD => {
+                    Box::new(hoards.iter().cycle().zip(1..).map(|(to, n)| forward(to, n)).take(MESSAGES))
+                }
+                _ => Box::new(std::iter::repeat_n(published(&hoards), MESSAGES / HOARDS)),
+            };
+            let waited = flood(&three, &hoards, frames).await;
+            assert_eq!(waited, fit_into(BYTES), "{kind:#x}");
+            assert_eq!(limit(&three.a, Limit::Parked), (MESSAGES - waited) as u64, "{kind:#x}");
+            assert_eq!([Limit::Mailbox, Limit::MailboxBytes].map(|other| limit(&three.a, other)), [0, 0]);
+        });
+    }
+}
+
+#[test]
+fn a_message_that_is_taken_waits_no_more_though_its_answer_does() {
+    const CALLS: usize = 200;
     let world = World::new(1);
     let runtime = world.runtime.clone();
     runtime.run(async {
-        let bounds = LinkBounds { parked: BYTES, ..LinkBounds::default() };
-        let three = three(world, |node| node.worker::<Hoard>().link_bounds(bounds.clone())).await;
-        let hoards = asleep(&three, 40).await;
-        let waited = flood(&three, &hoards).await;
-        assert_eq!(waited, fit_into(BYTES));
-        assert_eq!(limit(&three.a, Limit::Parked), (MESSAGES - waited) as u64);
-        assert_eq!([Limit::Mailbox, Limit::MailboxBytes].map(|other| limit(&three.a, other)), [0, 0]);
+        let bounds = LinkBounds { parked: 1 << 20, ..LinkBounds::default() };
+        let three = three(world, |node| node.link_bounds(bounds.clone())).await;
+        let Three { world, a, m, .. } = &three;
+        let mut keeper = a.attach::<(Put,)>("keeper", PATIENCE).await.expect("the name is free");
+        world.until("m knows", async || m.whereis("keeper").is_some()).await;
+        let mut calls = FuturesUnordered::new();
+        let mut replies = Vec::new();
+        while replies.len() < CALLS {
+            let mut call = Box::pin(m.call("keeper", Put(vec![7; LENGTH]), PATIENCE));
+            assert!(call.as_mut().now_or_never().is_none(), "nobody has answered");
+            calls.push(call);
+            match select(pin!(keeper.next()), pin!(world.sleep(MILLI * 100))).await {
+                Either::Left((Some(OneOf1::First(call)), _)) => replies.push(call.split().1),
+                _ => panic!("only {} of {CALLS} calls come", replies.len()),
+            }
+        }
+        replies.into_iter().for_each(|reply| reply.send(()));
+        while let Some(answer) = calls.next().await {
+            assert_eq!(answer, Ok(()));
+        }
+        assert_eq!([Limit::Parked, Limit::MailboxBytes].map(|other| limit(a, other)), [0, 0]);
     });
 }
 
@@ -199,11 +273,8 @@ fn messages_for_a_name_that_went_to_who_takes_none_of_them_wait_with_the_same_sh
         world.until("one moved", async || moved().is_some()).await;
         let (name, was) = moved().expect("one moved");
         meddler.turn_deaf(FORWARD);
-        let header = (0u64, 0u64, was.epoch, MessageId::of::<Put>().0, name.as_str());
-        let mut body = postcard::to_allocvec(&header).expect("plain data");
-        body.extend(postcard::to_allocvec(&Put(vec![7; LENGTH])).expect("plain data"));
-        let frame = Frame { kind: ONE_WAY, body };
-        say_all(&three, std::iter::repeat_n(&frame, MESSAGES)).await;
+        let was = (name.clone(), was.epoch);
+        say_all(&three, std::iter::repeat_with(|| one_way(&was)).take(MESSAGES)).await;
         let waits = MESSAGES - usize::try_from(limit(a, Limit::Parked)).expect("no more than were sent");
         assert!((fit_into(BYTES) - 1..=fit_into(BYTES)).contains(&waits), "{waits} wait");
         assert_eq!(m.call(name, Count, PATIENCE).await, Ok(0), "none came");

@@ -93,13 +93,6 @@ impl Meddler {
         self.burst("", 0, 0);
     }
 
-    /// The last frame of this kind that the node itself sent there.
-    pub(crate) fn said(&self, to: &str, kind: u16) -> Frame {
-        let state = self.state();
-        let said = state.of(to).and_then(|tapped| tapped.said.get(&kind));
-        said.expect("the node has said so").clone()
-    }
-
     /// Puts a frame on the link to that peer as soon as there is room.
     pub(crate) async fn say(&self, to: &str, frame: Frame) {
         let link = self.state().of(to).expect("there is a link").link.clone();
