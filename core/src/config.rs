@@ -48,6 +48,9 @@ pub struct Config {
     pub detection: Detection,
     /// A node that met nobody forms a cluster of its own after this time.
     pub form_after: Duration,
+    /// A node that met only others that are starting, and still dials addresses at which nobody has answered yet, waits
+    /// so long for these before it comes up: the newcomers would take themselves for the cluster. Zero is no wait.
+    pub meet_within: Duration,
     /// A joining node that made no progress with its sync for this time comes up without it.
     pub sync_stall: Duration,
     /// Requests to peers are sent again after this time without an answer.
@@ -178,6 +181,7 @@ impl Config {
             strategy: StrategyId::Ring,
             detection: Detection::within(Duration::from_millis(1000)),
             form_after: Duration::from_millis(200),
+            meet_within: Duration::from_millis(200),
             sync_stall: Duration::from_secs(1),
             retry_after: Duration::from_millis(250),
             digest_interval: Duration::from_secs(1),

@@ -307,6 +307,11 @@ impl Book {
         due
     }
 
+    /// Whether somebody may yet answer at an address that is dialled for the first time.
+    pub(crate) fn may_answer(&self) -> bool {
+        self.targets.values().any(|target| target.dialling && target.failures == 0)
+    }
+
     /// When to look again. `skip` as above.
     pub(crate) fn next_due(&self, skip: impl Fn(&Address, Option<Life>) -> bool) -> Option<Instant> {
         let waiting =

@@ -123,6 +123,9 @@ impl Machine {
         };
         let mut timers = Timers::default();
         timers.set(now + config.form_after, Timer::Form);
+        if !config.meet_within.is_zero() {
+            timers.set(now + config.meet_within, Timer::Form);
+        }
         timers.set(now + config.detection.probe_interval, Timer::Probe);
         timers.set(now + config.digest_interval, Timer::Digest);
         Ok(Self {

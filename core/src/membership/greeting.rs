@@ -117,12 +117,24 @@ impl Machine {
         let synced = |(_, id)| self.links.get(id).is_some_and(|link| self.is_synced(link));
         match linked.next() {
             None => self.now.since(self.born) >= self.config.form_after,
+            Some(_) if self.may_meet_others() => false,
             Some(_) if self.broken(Mutant::UpBeforeSync) => true,
             Some(first) => {
                 let stalled = self.now.since(self.progress_at) >= self.config.sync_stall;
                 stalled || (synced(first) && linked.all(synced))
             }
         }
+    }
+
+    /// Whether only newcomers were met so far, and others may be about to answer: the members of a cluster which the
+    /// newcomers, by themselves, would take themselves for.
+    fn may_meet_others(&self) -> bool {
+        let is_new =
+            |(life, _)| self.table.of(life).is_none_or(|record| record.announced == Announced::Joining);
+        self.now.since(self.born) < self.config.meet_within
+            && self.book.may_answer()
+            && self.links.serving().all(is_new)
+            && !self.broken(Mutant::NewcomersAmongThemselves)
     }
 
     fn is_synced(&self, link: &Link) -> bool {

@@ -57,6 +57,7 @@ fn draw(seed: u64) -> (Settings, Plan) {
         strategy: StrategyId::Ring,
         telling: Telling::Count,
         mutant: None,
+        newcomers_wait: false, // so that older seeds stay what they were
         ..Settings::calm(seed)
     };
     (settings, plan)

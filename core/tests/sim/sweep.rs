@@ -204,6 +204,7 @@ fn draw(seed: u64) -> (Settings, Plan, Ties) {
         spaced,
         one_moment: false,
         mixed: is_mixed(seed),
+        newcomers_wait: do_newcomers_wait(seed),
         authority_after: authority(seed),
     };
     ask_for_quorum(mood, &mut settings, &mut plan);
@@ -224,6 +225,11 @@ fn authority(seed: u64) -> Option<Duration> {
 /// number that leaves out those which catch a mutant.
 fn is_mixed(seed: u64) -> bool {
     Random::new(seed ^ 0xf88a).percent(20)
+}
+
+/// In every fourth run newcomers wait for who may yet answer. Drawn apart, and by such a number, as well.
+fn do_newcomers_wait(seed: u64) -> bool {
+    Random::new(seed ^ 0x25f).percent(25)
 }
 
 /// In every third run in which it is promised that messages arrive, users send some. Drawn apart, so that the other

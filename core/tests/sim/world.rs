@@ -143,6 +143,8 @@ pub struct Settings {
     pub one_moment: bool,
     /// Each life speaks the newest wire version or only an older one, by chance.
     pub mixed: bool,
+    /// Those who boot together wait for who may yet answer.
+    pub newcomers_wait: bool,
     /// The source `static` is an authority, for addresses that it has not named for so long.
     pub authority_after: Option<Duration>,
 }
@@ -164,6 +166,7 @@ impl Settings {
             spaced: false,
             one_moment: false,
             mixed: false,
+            newcomers_wait: true,
             authority_after: None,
         }
     }
@@ -429,6 +432,9 @@ impl World {
         config.slot_bits = 8;
         config.strategy = self.settings.strategy;
         config.detection = skep_core::config::Detection::within(self.settings.detection);
+        if !self.settings.newcomers_wait {
+            config.meet_within = Duration::ZERO;
+        }
         config.redial.max = Duration::from_secs(1);
         config.restart_elsewhere.max = Duration::from_secs(1);
         config.stop_grace = STOP_GRACE;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use skep_core::error::RetireReason;
-use skep_core::event::Request;
+use skep_core::error::{RegisterError, RetireReason};
+use skep_core::event::{Reply, Request};
 
 use super::{NAMES, cluster, millis};
 use crate::calls::{managed, name};
 use crate::faults::kind;
 use crate::network::Told;
+use crate::process::Running;
 use crate::world::{Settings, World};
 
 #[test]
@@ -31,6 +32,33 @@ pub fn simultaneous_boots_form_in_well_under_a_second() {
             world.rest();
             assert!(world.runs_on("early").is_some(), "seed {seed}: one of {count} callers registered it");
         }
+    }
+}
+
+#[test]
+pub fn newcomers_that_meet_each_other_first_wait_for_the_cluster_that_is_slow_to_answer() {
+    for seed in 0..20 {
+        let (mut world, nodes) = cluster(seed, 1);
+        assert!(world.register(nodes[0], "n").is_ok());
+        world.freeze(nodes[0], Running::Frozen);
+        let newcomers: Vec<_> = NAMES[1..3].iter().map(|name| world.site(name, super::KINDS)).collect();
+        newcomers.into_iter().for_each(|site| world.boot(site));
+        let asked: Vec<_> = world.all_running().into_iter().filter(|&node| node != nodes[0]).collect();
+        let register = || Request::Register { name: name("n"), worker: managed(kind::PLAIN) };
+        let calls: Vec<_> =
+            asked.iter().map(|&node| world.ask_and_keep(node, millis(3000), register())).collect();
+        world.wait(millis(100));
+        world.thaw(nodes[0]);
+        world.wait(millis(1000));
+        for call in calls {
+            let reply = world.oracle.replies.get(&call);
+            let holder = match reply {
+                Some(Reply::Registered(Err(RegisterError::AlreadyRegistered { holder }))) => holder.life,
+                other => panic!("seed {seed}: {other:?}"),
+            };
+            assert_eq!(holder, world[nodes[0]].life, "seed {seed}");
+        }
+        world.rest();
     }
 }
 

@@ -76,6 +76,7 @@ scenarios! {
     discovery::nobody_is_let_go_of_when_an_authority_forgets_many_at_once,
     discovery::a_side_that_an_authority_forgot_during_a_cut_comes_back,
     formation::simultaneous_boots_form_in_well_under_a_second,
+    formation::newcomers_that_meet_each_other_first_wait_for_the_cluster_that_is_slow_to_answer,
     formation::nodes_that_drew_one_life_in_one_moment_form_all_the_same,
     formation::a_node_alone_forms_and_serves,
     formation::a_late_node_learns_what_the_others_know,
