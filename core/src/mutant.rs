@@ -154,6 +154,8 @@ mutants! {
     DoublesSettledByRank,
     /// Who stood still takes what is said on links that came up meanwhile for new.
     OldLinksTrusted,
+    /// A link that broke before its peer greeted is redialled at once, each time.
+    SilentLinksRedialled,
     /// Those who boot together come up without waiting for who may yet answer.
     NewcomersAmongThemselves,
     /// Who speaks an old wire version only is spoken to in the words of a new one.

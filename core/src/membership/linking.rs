@@ -221,7 +221,9 @@ impl Machine {
             self.dial_again = true;
         }
         if served {
-            if self.table.is_live(life) {
+            // Whoever closes each link before it says a word must not make us dial without a pause.
+            let has_greeted = link.theirs.is_some() || self.broken(Mutant::SilentLinksRedialled);
+            if has_greeted && self.table.is_live(life) {
                 self.book.lost(&link.peer.address, self.now);
             }
             self.on_unlinked(life);

@@ -33,6 +33,8 @@ pub(super) struct Alone {
     pub(super) places: BTreeMap<Name, Option<Placement>>,
     /// Links that it closed.
     pub(super) closed: Vec<LinkId>,
+    /// Addresses that it dials.
+    pub(super) dials: Vec<Address>,
 }
 
 impl Alone {
@@ -50,6 +52,7 @@ impl Alone {
             replies: Vec::new(),
             places: BTreeMap::new(),
             closed: Vec::new(),
+            dials: Vec::new(),
         }
     }
 
@@ -71,6 +74,7 @@ impl Alone {
                 Output::Place { name, placement } => drop(self.places.insert(name, placement)),
                 Output::Return { reply, .. } => self.replies.push(reply),
                 Output::Close { link, .. } => self.closed.push(link),
+                Output::Dial { address } => self.dials.push(address),
                 _ => {}
             }
         }

@@ -92,6 +92,25 @@ pub fn what_no_correct_peer_sends_ends_its_link_with_its_name() {
 }
 
 #[test]
+pub fn who_closes_each_link_before_it_greets_is_not_dialled_without_a_pause() {
+    let mut a = linked();
+    a.input(Input::LinkDown { link: LINK });
+    let (until, mut dials) = (a.now + millis(1000), 0);
+    while a.now < until {
+        let Some(address) = a.dials.pop() else {
+            a.wait(millis(1));
+            continue;
+        };
+        dials += 1;
+        assert!(dials < 50, "dialled {dials} times, with {:?} to go of a second", until.since(a.now));
+        let (link, peer) = (LinkId(100 + dials), Hello::of(&Alone::config("b", B)));
+        a.input(Input::LinkUp { link, way: Way::Dialled(address), peer });
+        a.input(Input::LinkDown { link });
+    }
+    assert!(dials > 1, "it goes on dialling");
+}
+
+#[test]
 pub fn what_may_be_honest_ends_no_link() {
     let now = crate::world::DAWN_MICROS / 1000;
     let years = 1000 * 3600 * 24 * 366;

@@ -96,6 +96,7 @@ scenarios! {
     leaving::rolling_restarts_lose_no_name,
     leaving::from_one_to_five_to_one_loses_no_name,
     lies::what_no_correct_peer_sends_ends_its_link_with_its_name,
+    lies::who_closes_each_link_before_it_greets_is_not_dialled_without_a_pause,
     lies::what_may_be_honest_ends_no_link,
     lies::who_misbehaved_has_to_wait_for_its_next_link,
     lies::nobody_is_told_a_revision_of_a_third_that_this_one_cannot_refute,
