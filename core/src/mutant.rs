@@ -154,6 +154,8 @@ mutants! {
     DoublesSettledByRank,
     /// Who stood still takes what is said on links that came up meanwhile for new.
     OldLinksTrusted,
+    /// A newcomer drops places in groups of a registration that it has yet to hear of.
+    OrphansEndedEarly,
     /// A link that broke before its peer greeted is redialled at once, each time.
     SilentLinksRedialled,
     /// Those who boot together come up without waiting for who may yet answer.

@@ -150,6 +150,10 @@ impl Machine {
         self.conduct.forget(life);
         self.gates.forget(life);
         self.registry.forget(life);
+        // A newcomer, which has not seen all logs yet, may still hear of the registration in one of them.
+        if self.was_up || self.broken(Mutant::OrphansEndedEarly) {
+            self.registry.end_orphans(life);
+        }
         self.replication.forget(life);
         self.stability.forget(life);
         self.pull_again = true;

@@ -268,8 +268,7 @@ impl Registry {
         self.entry(key.dot()).map(|entry| &entry.name)
     }
 
-    /// Drops the log of a life of which nothing stands there any more, and what is said of registrations that it
-    /// made and nobody knows.
+    /// Drops the log of a life of which nothing stands there any more.
     pub(crate) fn forget(&mut self, life: Life) {
         if let Some(log) = self.logs.remove(&life) {
             debug_assert_eq!(log.all().count(), 0, "what a life wrote goes on in another log first");
@@ -280,7 +279,6 @@ impl Registry {
             self.early.remove(&dot); // nothing of that log is taken from now on
             self.drop_removal(dot);
         }
-        self.end_orphans(life);
     }
 
     /// Drops what is said in groups of registrations that this life made and nobody knows.
