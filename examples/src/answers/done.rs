@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use skep::{CallError, Limit, Member, Registered, Running};
 use skep_core::event::{Counters, MemberView, Ownership, Registration, Status};
+use skep_core::wire::WIRE_MAX;
 
 use super::NotDone;
 
@@ -123,7 +124,9 @@ pub struct KnownNode {
     pub incarnation: u64,
     pub status: &'static str,
     pub addr: String,
-    pub wire: u16,
+    /// Of a member that does not speak the newest wire version that this node knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire: Option<u16>,
 }
 
 /// Counters of this node since its start.
@@ -230,7 +233,7 @@ impl From<MemberView> for KnownNode {
                 Status::Down => "down",
             },
             addr: member.address.to_string(),
-            wire: member.wire_version,
+            wire: Some(member.wire_version).filter(|version| *version < WIRE_MAX),
         }
     }
 }

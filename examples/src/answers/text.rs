@@ -2,8 +2,6 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use skep_core::wire::WIRE_MAX;
-
 use super::{Answer, Done, Figures, NotDone, Outcome, Replied};
 
 impl Display for Answer {
@@ -54,7 +52,7 @@ impl Display for Done {
             Self::Nodes { me, nodes } => lines(f, nodes, "no nodes", |f, it| {
                 let mark = if it.name == *me { " (this node)" } else { "" };
                 write!(f, "{} {} at {}, incarnation {}{mark}", it.name, it.status, it.addr, it.incarnation)?;
-                if it.wire < WIRE_MAX { write!(f, ", wire version {}", it.wire) } else { Ok(()) }
+                it.wire.map_or(Ok(()), |version| write!(f, ", wire version {version}"))
             }),
             Self::Owner { node, slot, why, .. } => write!(f, "{node} (slot {slot}): {why}"),
             Self::Moved { moved } => write!(f, "{moved} moved; this node owns nothing now"),

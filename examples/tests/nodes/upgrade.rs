@@ -7,6 +7,7 @@ use std::env;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use serde_json::Value;
 use skep::core::wire::{WIRE_MAX, WIRE_MIN};
 
 use super::cluster::{Cluster, NodeProcess, Outcome, Trouble};
@@ -81,12 +82,11 @@ fn upgrade(cluster: &Cluster, mut node: NodeProcess, options: &[&str]) -> Result
     cluster.start(&node.name, options)
 }
 
-/// The newest wire version of each member that is up, as this node knows it.
+/// The newest wire version of each member that is up, as this node knows it; it tells of those that are old.
 fn versions(node: &mut NodeProcess) -> Result<Vec<u16>, Trouble> {
     let known = node.ok("nodes")?;
     let up = known["nodes"].as_array().into_iter().flatten().filter(|member| member["status"] == "up");
-    Ok(up
-        .filter_map(|member| member["wire"].as_u64())
-        .filter_map(|version| version.try_into().ok())
-        .collect())
+    let version =
+        |member: &Value| member["wire"].as_u64().map_or(Some(WIRE_MAX), |version| version.try_into().ok());
+    Ok(up.filter_map(version).collect())
 }
