@@ -337,5 +337,13 @@ fn two_nodes_that_drew_one_life_in_one_moment_form_one_cluster() {
                 .await;
         }
         assert_ne!(x.life(), y.life());
+        let _kept = x.attach::<()>("of-x", PATIENCE).await.expect("the name is free");
+        let seen = async || {
+            let names = y.registered().await.expect("the node runs");
+            names.into_iter().find(|it| it.name.as_str() == "of-x").and_then(|it| it.node)
+        };
+        world.until("y hears of it", async || seen().await.is_some()).await;
+        let why = "y does not take the life that it drew first for its own";
+        assert_eq!(seen().await.as_ref(), Some(x.name()), "{why}");
     });
 }

@@ -30,7 +30,7 @@ impl<D: Dialer> Engine<D> {
         self.close_links();
         self.shared.router.lookup.clear();
         self.shared.router.take_life(life);
-        self.shared.learn(life, &self.config.node);
+        self.shared.know(life, &self.config.node);
         self.machine =
             Machine::new(self.config.clone(), now).expect("the config was good for the life before");
         self.dialer.introduce_as(Hello::of(&self.config));

@@ -390,7 +390,7 @@ impl<D: Dialer> Engine<D> {
             Event::MemberUp { node, life }
             | Event::MemberSuspect { node, life }
             | Event::MemberLeaving { node, life }
-            | Event::MemberDown { node, life, .. } => self.shared.learn(*life, node),
+            | Event::MemberDown { node, life, .. } => self.shared.know(*life, node),
             _ => {}
         }
         self.shared.board.put_up(event);

@@ -98,7 +98,7 @@ impl Node {
     pub async fn members(&self) -> Result<Vec<MemberView>, NodeEnded> {
         match self.ask(Request::Members, LOCAL).await {
             Some(Reply::Members(members)) => {
-                members.iter().for_each(|member| self.shared.learn(member.life, &member.node));
+                members.iter().for_each(|member| self.shared.know(member.life, &member.node));
                 Ok(members)
             }
             Some(_) | None => Err(NodeEnded),

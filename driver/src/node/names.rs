@@ -19,10 +19,21 @@ impl Names {
         Self { by_life: RwLock::new(BTreeMap::from([(life, ours.clone())])), ours }
     }
 
+    /// A peer introduced itself. What is known counts: of two that drew one life, one takes another.
     pub(super) fn learn(&self, life: Life, node: &NodeName) {
-        if self.get(life).is_some() {
-            return;
+        if self.get(life).is_none() {
+            self.insert(life, node);
         }
+    }
+
+    /// A member is called so, whoever was heard of under its life before: we ourselves, perhaps.
+    pub(super) fn know(&self, life: Life, node: &NodeName) {
+        if self.get(life).as_ref() != Some(node) {
+            self.insert(life, node);
+        }
+    }
+
+    fn insert(&self, life: Life, node: &NodeName) {
         let mut by_life = self.by_life.write().unwrap_or_else(PoisonError::into_inner); // each use is one step
         by_life.insert(life, node.clone());
         if by_life.len() > MAX {
@@ -39,6 +50,16 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_is_called_by_its_name_though_its_life_was_ours_or_somebody_elses() {
+        let node = |text: &str| NodeName::new(text).expect("a good name");
+        let names = Names::new(Life(1), node("ours"));
+        names.learn(Life(1), &node("theirs"));
+        assert_eq!(names.get(Life(1)), Some(node("ours")), "it has only shaken hands");
+        names.know(Life(1), &node("theirs"));
+        assert_eq!(names.get(Life(1)), Some(node("theirs")));
+    }
 
     #[test]
     fn no_number_of_lives_fills_the_memory_or_displaces_ours() {

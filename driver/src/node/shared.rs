@@ -76,6 +76,10 @@ impl Shared {
         self.names.learn(life, node);
     }
 
+    pub(crate) fn know(&self, life: Life, node: &NodeName) {
+        self.names.know(life, node);
+    }
+
     pub(super) fn name_of(&self, life: Life) -> Option<NodeName> {
         self.names.get(life)
     }
