@@ -146,16 +146,13 @@ impl Registry {
     fn apply_entry(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
         self.witness(entry.epoch);
         let dot = entry.dot;
-        match self.entries.get(&dot) {
+        let renamed = match self.entries.get(&dot) {
             Some(known) if entry.precedence(origin) <= known.entry.precedence(known.origin) => return false,
             None if seq <= self.position(origin) => return false, // held back on its way: it has ended since, and was dropped
-            Some(_) | None => self.note(&entry.name),
-        }
-        if let Some(former) = self.entries.get(&dot).map(|known| known.entry.name.clone())
-            && former != entry.name
-        {
-            self.note(&former); // somebody lied about the name: both change
-        }
+            known => known.map(|known| &known.entry.name).filter(|name| **name != entry.name).cloned(),
+        };
+        self.note(&entry.name);
+        renamed.iter().for_each(|former| self.note(former)); // somebody lied about the name: both change
         let mut before = None;
         if let Some(known) = self.entries.remove(&dot) {
             self.logs.entry(known.origin).or_default().erase(known.seq);
