@@ -19,6 +19,13 @@ pub use hello::{Hello, MAX_HELLO};
 pub(crate) use list::List;
 pub use version::{WIRE_MAX, WIRE_MIN};
 
+use crate::error::Refusal;
+
+/// The last frame on a link that is closed: why. The same in all wire versions.
+pub fn goodbye(refusal: Refusal) -> Frame {
+    message::Message::from(message::Goodbye { refusal }).encode(WIRE_MIN)
+}
+
 /// A frame in words, for the trace of the simulator.
 #[cfg(feature = "mutants")]
 #[doc(hidden)]

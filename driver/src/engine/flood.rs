@@ -8,7 +8,7 @@ use std::time::Duration;
 use skep_core::Instant;
 use skep_core::error::Refusal;
 use skep_core::id::{LinkId, NodeName};
-use skep_core::wire::Frame;
+use skep_core::wire::{self, Frame};
 
 /// The most that one frame can add to the time for which a link is pressed: a node that stood still is not to blame
 /// its peers for it.
@@ -24,13 +24,10 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// At most so many peers are remembered; the one that may come back first gives way.
 const MAX_REMEMBERED: usize = 1024;
 
-/// The machine's last word on a link that it closes, which is a link's first here: who hears it waits before it dials
+/// What a peer that floods is told: to send so much is what no correct peer does. Who hears it waits before it dials
 /// again, as it does not where a link just ends.
-const GOODBYE: u16 = 0x0002;
-
-/// What a peer that floods is told: to send so much is what no correct peer does.
 pub(super) fn goodbye() -> Frame {
-    Frame { kind: GOODBYE, body: postcard::to_allocvec(&Refusal::Malformed).expect("plain data") }
+    wire::goodbye(Refusal::Malformed)
 }
 
 /// Who presses this node, and who did.
