@@ -41,8 +41,8 @@ pub struct Config {
     pub slot_bits: u8,
     /// Where names run; must be the same on all members.
     pub strategy: StrategyId,
-    /// The newest wire version that this node speaks: [`WIRE_MIN`] to [`WIRE_MAX`], which is what it is unless it is
-    /// set lower, as long as a rolling upgrade is to be undone easily.
+    /// The newest wire version that this node speaks: [`WIRE_MIN`] to [`WIRE_MAX`], which is the default. Lower, a new
+    /// release says the words of the one before it.
     pub wire_version: u16,
     /// How the silence of a member is noticed.
     pub detection: Detection,
@@ -241,7 +241,7 @@ impl Config {
         if self.authorities.values().any(Duration::is_zero) {
             return Err(ConfigError::ZeroDuration("authorities"));
         }
-        for (field, bound) in [
+        ConfigError::check_bounds([
             ("observers", self.detection.observers),
             ("max_members", self.max_members),
             ("max_addresses", self.max_addresses),
@@ -249,11 +249,7 @@ impl Config {
             ("max_groups", self.max_groups),
             ("max_takeovers", self.max_takeovers),
             ("max_moves", self.max_moves),
-        ] {
-            if bound == 0 {
-                return Err(ConfigError::ZeroBound(field));
-            }
-        }
+        ])?;
         for (field, length, max) in [
             ("kinds", self.kinds.len(), Record::MAX_KINDS),
             ("roles", self.roles.len(), Record::MAX_ROLES),

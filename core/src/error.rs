@@ -79,6 +79,17 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// # Errors
+    /// [`ConfigError::ZeroBound`] of the first of these settings that is zero.
+    pub fn check_bounds<const N: usize>(bounds: [(&'static str, usize); N]) -> Result<(), Self> {
+        match bounds.into_iter().find(|(_, bound)| *bound == 0) {
+            Some((field, _)) => Err(Self::ZeroBound(field)),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

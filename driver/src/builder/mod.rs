@@ -138,8 +138,8 @@ impl<R: Runtime, T: Transport<R>> NodeBuilder<R, T> {
         self.configure(move |config| config.weight = weight)
     }
 
-    /// The newest wire version that it speaks: the newest that it knows, unless it is set lower for the time of a rolling
-    /// upgrade; see [`manual::operating`](crate::manual::operating).
+    /// The newest wire version that it speaks, by default the newest that it knows; see
+    /// [`manual::operating`](crate::manual::operating).
     #[must_use]
     pub fn wire_version(self, version: u16) -> Self {
         self.configure(move |config| config.wire_version = version)

@@ -24,18 +24,13 @@ impl CallBounds {
     /// # Errors
     /// A bound is zero: nothing could be called.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        for (field, bound) in [
+        ConfigError::check_bounds([
             ("call_bounds.pending", self.pending),
             ("call_bounds.mailbox", self.mailbox),
             ("call_bounds.parked", self.parked),
             ("call_bounds.parked_bytes", self.parked_bytes),
             ("call_bounds.held", self.held),
-        ] {
-            if bound == 0 {
-                return Err(ConfigError::ZeroBound(field));
-            }
-        }
-        Ok(())
+        ])
     }
 }
 

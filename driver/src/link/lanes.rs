@@ -33,17 +33,13 @@ impl LinkBounds {
     /// # Errors
     /// A bound is zero: nothing could be sent.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        for (field, bound) in [
+        ConfigError::check_bounds([
             ("link_bounds.control", self.control),
             ("link_bounds.calls", self.calls),
             ("link_bounds.bulk", self.bulk),
             ("link_bounds.unhandled", self.unhandled),
             ("link_bounds.parked", self.parked),
-        ] {
-            if bound == 0 {
-                return Err(ConfigError::ZeroBound(field));
-            }
-        }
+        ])?;
         if self.flood_after.is_zero() {
             return Err(ConfigError::ZeroDuration("link_bounds.flood_after"));
         }
