@@ -268,24 +268,13 @@ impl<D: Dialer> Engine<D> {
     fn keep_away(&mut self, way: Way, link: &Link) -> Option<Input> {
         self.shared.reached.count(Limit::KeptAway);
         let _ = link.push(flood::goodbye()); // it may just have ended
-        link.close();
-        match way {
-            Way::Dialled(address) => Some(Input::DialFailed { address, failure: DialFailure::Unreachable }),
-            Way::Accepted => None,
-        }
+        turn_away(way, link, DialFailure::Unreachable)
     }
 
     /// The peer shook hands with a life that is over, and would take the present one for a liar.
     fn end_former(&mut self, way: Way, link: &Link) -> Option<Input> {
         debug!(target: "skep", link = link.id().0, life = %link.ours(), "link of a former life");
-        link.close();
-        match way {
-            Way::Dialled(address) => {
-                let failure = DialFailure::Handshake(Refusal::Stalled); // soon to be tried again
-                Some(Input::DialFailed { address, failure })
-            }
-            Way::Accepted => None,
-        }
+        turn_away(way, link, DialFailure::Handshake(Refusal::Stalled)) // soon to be tried again
     }
 
     /// Carries out all orders, and all that follows from them. Says when this life and its node are over.
@@ -394,6 +383,15 @@ impl<D: Dialer> Engine<D> {
             _ => {}
         }
         self.shared.board.put_up(event);
+    }
+}
+
+/// Ends a link before the machine hears of it. If the machine ordered it, it hears that the dial failed.
+fn turn_away(way: Way, link: &Link, failure: DialFailure) -> Option<Input> {
+    link.close();
+    match way {
+        Way::Dialled(address) => Some(Input::DialFailed { address, failure }),
+        Way::Accepted => None,
     }
 }
 
