@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use skep::core::wire::{FIRST_BULK_KIND, Frame};
 use skep::{Context, Failure, Handle, Handoff, Limit, Message, State, Worker};
 
-use super::support::{Begin, Echo, MILLI, PATIENCE, World, name_owned_by};
+use super::meddling::behind;
+use super::support::{MILLI, PATIENCE, World, name_owned_by};
 use super::three::{Three, limit, three};
 
 /// The first bytes of so many states, each so long: 312 MiB.
@@ -57,9 +58,7 @@ impl Handle<Load> for Porter {
 fn junk(number: usize) -> Frame {
     let (under, version, total, offset) = (1u64, 0u16, 2 * LENGTH as u64, 0u64);
     let header = (under, version, total, offset, format!("junk-{number}"));
-    let mut body = postcard::to_allocvec(&header).expect("plain data");
-    body.extend([7; LENGTH]);
-    Frame { kind: FIRST_BULK_KIND, body }
+    behind(&header, FIRST_BULK_KIND, &[7; LENGTH])
 }
 
 #[test]
@@ -69,11 +68,9 @@ fn states_that_nobody_expects_are_dropped_past_a_bound_and_a_worker_moves_with_i
     runtime.run(async {
         let three = three(world, |node| node.worker::<Porter>().max_state(ROOM)).await;
         let Three { world, a, b, meddler, .. } = &three;
-        let (name, theirs) = (name_owned_by(a).await, name_owned_by(b).await);
-        a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
+        let (name, theirs) = (three.echo().await, name_owned_by(b).await);
         a.register::<Porter>(&theirs, (), PATIENCE).await.expect("it starts");
         assert_eq!(a.call(&theirs, Load(vec![1; ROOM / 2]), PATIENCE).await, Ok(ROOM / 2));
-        world.until("b knows", async || b.whereis(&name).is_some()).await;
         let flood = async {
             for number in 0..STATES {
                 meddler.say("a", junk(number)).await;

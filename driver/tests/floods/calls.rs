@@ -11,7 +11,8 @@ use skep::core::wire::{FIRST_CALL_KIND, Frame};
 use skep::link::LinkBounds;
 use skep::{CallBounds, Context, Failure, Handle, Limit, Message, MessageId, Node, OneOf1, Worker};
 
-use super::support::{Begin, Echo, MILLI, PATIENCE, World, name_owned_by};
+use super::meddling::behind;
+use super::support::{Echo, MILLI, PATIENCE, World};
 use super::three::{Three, joined, limit, three};
 
 const ONE_WAY: u16 = FIRST_CALL_KIND + 2;
@@ -106,12 +107,6 @@ fn put() -> Vec<u8> {
     postcard::to_allocvec(&Put(vec![7; LENGTH])).expect("plain data")
 }
 
-fn behind(header: &impl Serialize, kind: u16, body: &[u8]) -> Frame {
-    let mut header = postcard::to_allocvec(header).expect("plain data");
-    header.extend(body);
-    Frame { kind, body: header }
-}
-
 fn one_way((name, epoch): &(String, Epoch)) -> Frame {
     behind(&(0u64, 0u64, epoch, MessageId::of::<Put>().0, name), ONE_WAY, &put())
 }
@@ -137,10 +132,8 @@ async fn count(a: &Node, hoard: &str) -> usize {
 
 /// Says all this to a, whose workers are called meanwhile.
 async fn say_all(three: &Three, frames: impl Iterator<Item = Frame>) {
-    let Three { world, a, b, meddler, .. } = three;
-    let name = name_owned_by(a).await;
-    a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
-    world.until("b knows", async || b.whereis(&name).is_some()).await;
+    let Three { world, a, meddler, .. } = three;
+    let name = three.echo().await;
     let all = async {
         for frame in frames {
             meddler.say("a", frame).await;

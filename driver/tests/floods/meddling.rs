@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use skep::core::Instant;
 use skep::core::id::{Address, LinkId};
 use skep::core::wire::{Deframer, Frame, Hello};
@@ -12,6 +13,13 @@ use skep::transport::{BindError, Dialer, Listener, Transport};
 use skep::{MemoryDialer, MemoryListener, MemoryTransport, Runtime, SimRuntime};
 
 const GREET: u16 = 0x0007;
+
+/// A frame of this kind: a header, encoded, and what follows it.
+pub(crate) fn behind(header: &impl Serialize, kind: u16, rest: &[u8]) -> Frame {
+    let mut body = postcard::to_allocvec(header).expect("plain data");
+    body.extend(rest);
+    Frame { kind, body }
+}
 
 /// A transport in memory, between whose links and whose node somebody meddles.
 pub(crate) struct Meddling {

@@ -8,7 +8,7 @@ use skep::testing::SimulatedNode;
 use skep::{Limit, Node, NodeBuilder, Runtime, SimRuntime};
 
 use super::meddling::{Meddler, Meddling};
-use super::support::{Echo, MILLI, PATIENCE, Say, World, address};
+use super::support::{Begin, Echo, MILLI, PATIENCE, Say, World, address, name_owned_by};
 
 pub(crate) fn limit(node: &Node, wanted: Limit) -> u64 {
     node.limits_reached().find(|(limit, _)| *limit == wanted).expect("each limit has its count").1
@@ -55,6 +55,14 @@ pub(crate) async fn joined(world: World, a: Node, b: Node, recipe: impl Fn(Third
 type Third = NodeBuilder<SimRuntime, Meddling>;
 
 impl Three {
+    /// A worker of a, of which b knows.
+    pub(crate) async fn echo(&self) -> String {
+        let name = name_owned_by(&self.a).await;
+        self.a.register::<Echo>(&name, Begin::Well, PATIENCE).await.expect("it starts");
+        self.world.until("b knows", async || self.b.whereis(&name).is_some()).await;
+        name
+    }
+
     /// Calls a worker of a from b again and again while `what` is done.
     pub(crate) async fn served_during<T>(&self, name: &str, what: impl Future<Output = T>) -> T {
         let calls = async {

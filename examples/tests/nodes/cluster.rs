@@ -14,6 +14,8 @@ pub(crate) use skep_examples::process::{NodeProcess, Trouble};
 /// What a test returns: any trouble fails it, in words.
 pub(crate) type Outcome = Result<(), Trouble>;
 
+const NODE: &str = env!("CARGO_BIN_EXE_node");
+
 /// A run directory; the nodes in it find each other and nobody else.
 pub(crate) struct Cluster {
     directory: PathBuf,
@@ -35,11 +37,11 @@ impl Cluster {
 
     /// The node's program with these options, and nothing else from around here.
     pub(crate) fn command(&self, options: &[&str]) -> Command {
-        self.command_of(env!("CARGO_BIN_EXE_node").as_ref(), options)
+        self.command_of(NODE.as_ref(), options)
     }
 
     /// The same of another program.
-    pub(crate) fn command_of(&self, program: &OsStr, options: &[&str]) -> Command {
+    fn command_of(&self, program: &OsStr, options: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(options).env("XDG_RUNTIME_DIR", &self.directory);
         for (variable, _) in std::env::vars_os().filter(|(it, _)| it.to_string_lossy().starts_with("SKEP_")) {
@@ -53,8 +55,18 @@ impl Cluster {
 
     /// A node that is being started.
     pub(crate) fn begin(&self, name: &str, options: &[&str]) -> Result<NodeProcess, Trouble> {
+        self.begin_of(NODE.as_ref(), name, options)
+    }
+
+    /// The same of another program.
+    pub(crate) fn begin_of(
+        &self,
+        program: &OsStr,
+        name: &str,
+        options: &[&str],
+    ) -> Result<NodeProcess, Trouble> {
         let options = [&["--name", name, "--output", "json"], options].concat();
-        NodeProcess::spawn(name, &mut self.command(&options))
+        NodeProcess::spawn(name, &mut self.command_of(program, &options))
     }
 
     /// A node that is ready.

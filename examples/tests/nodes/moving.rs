@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, NodeProcess, Outcome, Trouble};
 
-pub(crate) const COUNTERS: usize = 20;
+const COUNTERS: usize = 20;
 
 /// Of a node that owns its part of nearly all of the ring.
 pub(crate) const HEAVY: [&str; 2] = ["--weight", "1000"];
@@ -65,24 +65,35 @@ fn a_rolling_restart_under_load_loses_no_count_and_fails_no_call_of_a_node_that_
         nodes.push(cluster.start(name, &HEAVY)?);
         client.member_up(name)?;
     }
+    replace_under_load(&mut client, nodes, |nodes| restart_each(&cluster, nodes))?;
+    Ok(())
+}
+
+/// Has a client count on all nodes while these are replaced by others, which then have all that was counted, once. How
+/// much that is, for each counter, and those others.
+pub(crate) fn replace_under_load(
+    client: &mut NodeProcess,
+    nodes: Vec<NodeProcess>,
+    replace: impl FnOnce(Vec<NodeProcess>) -> Result<Vec<NodeProcess>, Trouble>,
+) -> Result<(u64, Vec<NodeProcess>), Trouble> {
     client.ok(&format!("register-many n {COUNTERS} counter"))?;
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let load = scope.spawn(|| count_on(&mut client, &over));
-        let restarted = restart_each(&cluster, nodes);
+        let load = scope.spawn(|| count_on(client, &over));
+        let replaced = replace(nodes);
         over.store(true, Ordering::SeqCst);
         let added = load.join().expect("the load does not panic")?;
-        let mut nodes = restarted?;
+        let mut nodes = replaced?;
         for number in 0..COUNTERS {
             let counted = nodes[0].ok(&format!("call n-{number} get"))?;
             assert_eq!(counted["reply"], added.to_string(), "what was added to n-{number} is there, once");
         }
-        Ok(())
+        Ok((added, nodes))
     })
 }
 
 /// Adds by calls and by messages without an answer, until it is over. Says how much to each.
-pub(crate) fn count_on(client: &mut NodeProcess, over: &AtomicBool) -> Result<u64, Trouble> {
+fn count_on(client: &mut NodeProcess, over: &AtomicBool) -> Result<u64, Trouble> {
     let mut added = 0;
     while !over.load(Ordering::SeqCst) {
         for number in 0..COUNTERS {
@@ -97,14 +108,23 @@ pub(crate) fn count_on(client: &mut NodeProcess, over: &AtomicBool) -> Result<u6
 /// Ends each in order and starts it again, one after the other.
 fn restart_each(cluster: &Cluster, nodes: Vec<NodeProcess>) -> Result<Vec<NodeProcess>, Trouble> {
     let mut again = Vec::new();
-    for mut node in nodes {
-        node.tell("quit")?;
-        assert!(node.wait()?.success(), "{} ends in order", node.name);
-        let mut node = cluster.start(&node.name, &HEAVY)?;
+    for node in nodes {
+        let mut node = restart(cluster, node, &HEAVY)?;
         node.member_up("client")?;
         again.push(node);
     }
     Ok(again)
+}
+
+/// Ends it in order and starts it again, by the program of this build.
+pub(crate) fn restart(
+    cluster: &Cluster,
+    mut node: NodeProcess,
+    options: &[&str],
+) -> Result<NodeProcess, Trouble> {
+    node.tell("quit")?;
+    assert!(node.wait()?.success(), "{} ends in order", node.name);
+    cluster.start(&node.name, options)
 }
 
 fn running(node: &mut NodeProcess) -> Result<usize, Trouble> {

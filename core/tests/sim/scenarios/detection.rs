@@ -6,7 +6,6 @@ use skep_core::event::Status;
 use super::{cluster, millis};
 use crate::network::Told;
 use crate::process::Running;
-use crate::world::World;
 
 /// Messages and one round of gossip come on top of the bound.
 const SLACK: u64 = 150;
@@ -157,12 +156,6 @@ pub fn a_node_that_dies_while_another_syncs_leaves_no_name_behind() {
         world.wait(std::time::Duration::from_micros(seed * 100));
         world.crash(nodes[seed as usize % 2], Told::ByEnd);
         world.rest();
-        all_run(&world, 100);
-    }
-}
-
-fn all_run(world: &World, count: usize) {
-    for number in 0..count {
-        assert!(world.runs_on(&format!("n{number}")).is_some(), "n{number}");
+        world.all_run(100);
     }
 }

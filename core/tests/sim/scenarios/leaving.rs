@@ -5,28 +5,16 @@ use skep_core::event::{Reply, Request};
 use super::{cluster, millis};
 use crate::world::{ProcessId, World};
 
-fn register_many(world: &mut World, node: ProcessId, count: usize) {
-    for number in 0..count {
-        assert!(world.register(node, &format!("n{number}")).is_ok());
-    }
-}
-
-fn all_run(world: &World, count: usize) {
-    for number in 0..count {
-        assert!(world.runs_on(&format!("n{number}")).is_some(), "n{number}");
-    }
-}
-
 #[test]
 pub fn a_node_that_drains_hands_all_its_names_to_others() {
     for seed in 0..10 {
         let (mut world, nodes) = cluster(seed, 2 + seed as usize % 3);
-        register_many(&mut world, nodes[0], 20);
+        world.register_many(nodes[0], 20);
         let here = world[nodes[0]].workers.len();
         world[nodes[0]].is_leaving = true;
         assert_eq!(world.call(nodes[0], Request::Drain), Reply::Drained(Ok(here)), "seed {seed}");
         assert!(world[nodes[0]].workers.is_empty());
-        all_run(&world, 20);
+        world.all_run(20);
     }
 }
 
@@ -34,10 +22,10 @@ pub fn a_node_that_drains_hands_all_its_names_to_others() {
 pub fn a_node_that_leaves_loses_nothing_and_is_counted_as_left() {
     for seed in 0..10 {
         let (mut world, nodes) = cluster(seed, 3);
-        register_many(&mut world, nodes[0], 20);
+        world.register_many(nodes[0], 20);
         world.begin_to_leave_for_good(nodes[1]);
         world.rest();
-        all_run(&world, 20);
+        world.all_run(20);
         assert!(!world[nodes[1]].lives());
     }
 }
@@ -45,19 +33,19 @@ pub fn a_node_that_leaves_loses_nothing_and_is_counted_as_left() {
 #[test]
 pub fn rolling_restarts_lose_no_name() {
     let (mut world, nodes) = cluster(3, 3);
-    register_many(&mut world, nodes[0], 40);
+    world.register_many(nodes[0], 40);
     for node in nodes {
         world.begin_to_leave_for_good(node);
         world.restart(node);
         world.rest();
-        all_run(&world, 40);
+        world.all_run(40);
     }
 }
 
 #[test]
 pub fn from_one_to_five_to_one_loses_no_name() {
     let (mut world, nodes) = cluster(4, 1);
-    register_many(&mut world, nodes[0], 40);
+    world.register_many(nodes[0], 40);
     for name in ["b", "c", "d", "e"] {
         let site = world.site(name, super::KINDS);
         world.boot(site);
@@ -70,7 +58,7 @@ pub fn from_one_to_five_to_one_loses_no_name() {
     }
     world.rest();
     assert_eq!(world.all_running(), [last]);
-    all_run(&world, 40);
+    world.all_run(40);
 }
 
 impl World {

@@ -198,6 +198,20 @@ impl World {
         self.claim(node, text, managed(kind::PLAIN))
     }
 
+    /// The names `n0`, `n1` and so on.
+    pub fn register_many(&mut self, node: ProcessId, count: usize) {
+        for number in 0..count {
+            assert!(self.register(node, &format!("n{number}")).is_ok());
+        }
+    }
+
+    /// So many of these run.
+    pub fn all_run(&self, count: usize) {
+        for number in 0..count {
+            assert!(self.runs_on(&format!("n{number}")).is_some(), "n{number}");
+        }
+    }
+
     pub fn attach(&mut self, node: ProcessId, text: &str) -> Result<Registration, RegisterError> {
         self.claim(node, text, WorkerSpec::Attached)
     }

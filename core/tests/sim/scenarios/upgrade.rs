@@ -26,12 +26,6 @@ fn set_version(world: &mut World, node: ProcessId, version: u16) {
     world.sites[site.0].wire = version;
 }
 
-fn all_run(world: &World, count: usize) {
-    for number in 0..count {
-        assert!(world.runs_on(&format!("n{number}")).is_some(), "n{number}");
-    }
-}
-
 /// The newest version of each node, as this one knows them.
 fn versions(world: &mut World, node: ProcessId) -> Vec<u16> {
     world
@@ -46,15 +40,13 @@ fn versions(world: &mut World, node: ProcessId) -> Vec<u16> {
 pub fn a_cluster_is_upgraded_node_by_node_and_loses_no_name() {
     for seed in 0..4 {
         let (mut world, nodes) = old_cluster(seed, 3);
-        for number in 0..20 {
-            assert!(world.register(nodes[0], &format!("n{number}")).is_ok());
-        }
+        world.register_many(nodes[0], 20);
         for (done, &node) in nodes.iter().enumerate() {
             set_version(&mut world, node, WIRE_MAX);
             world.begin_to_leave_for_good(node);
             world.restart(node);
             world.rest();
-            all_run(&world, 20);
+            world.all_run(20);
             let running = world.all_running();
             for node in running {
                 let speak_new =
@@ -68,14 +60,12 @@ pub fn a_cluster_is_upgraded_node_by_node_and_loses_no_name() {
 #[test]
 pub fn a_node_that_goes_back_to_its_old_version_is_understood() {
     let (mut world, nodes) = cluster(5, 3);
-    for number in 0..20 {
-        assert!(world.register(nodes[0], &format!("n{number}")).is_ok());
-    }
+    world.register_many(nodes[0], 20);
     set_version(&mut world, nodes[1], WIRE_MIN);
     world.crash(nodes[1], Told::ByEnd);
     world.restart(nodes[1]);
     world.rest();
-    all_run(&world, 20);
+    world.all_run(20);
     let mut versions = versions(&mut world, nodes[0]);
     versions.sort_unstable();
     assert_eq!(versions, [WIRE_MIN, WIRE_MAX, WIRE_MAX]);
