@@ -152,6 +152,16 @@ mutants! {
     GroupsLostWithTheDouble,
     /// What two arbiters made of the wish for an attached worker is settled as any conflict.
     DoublesSettledByRank,
+    /// Whose greeting was lost is never told how far its log is known here, while both know the same.
+    LostGreetingsMissed,
+    /// Of two registrations of a name only the one that stands is removed: the other one stands then.
+    BeatenOutliveRemoval,
+    /// A start whose caller heard that it failed is taken on when its host comes back.
+    AnsweredStartsAdopted,
+    /// What a former life registered is given up when it is found taken, and be it by what is about to end.
+    RestoredOnlyAtOnce,
+    /// A peer that keeps another link with us, which has yet to come up here, is taken for gone.
+    OtherLinkForgotten,
     /// Who stood still takes what is said on links that came up meanwhile for new.
     OldLinksTrusted,
     /// A newcomer drops places in groups of a registration that it has yet to hear of.

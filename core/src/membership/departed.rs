@@ -108,6 +108,7 @@ impl Machine {
                 self.registry.positions().into_iter().collect()
             },
         };
+        self.detector.expected.remove(&life);
         self.departed.down.insert(life, Due { at, is_told: false, heard });
         self.timers.set(at, Timer::Forget(life));
     }
@@ -150,8 +151,7 @@ impl Machine {
         self.conduct.forget(life);
         self.gates.forget(life);
         self.registry.forget(life);
-        // A newcomer, which has not seen all logs yet, may still hear of the registration in one of them.
-        if self.was_up || self.broken(Mutant::OrphansEndedEarly) {
+        if self.knows_all_logs() {
             self.registry.end_orphans(life);
         }
         self.replication.forget(life);
@@ -180,21 +180,38 @@ impl Machine {
         self.departed.forgotten.insert(life, gone);
     }
 
-    /// It was listed for long enough, unless it may still be somewhere.
+    /// It was listed for long enough, unless it may still be somewhere, or we lack some of the logs.
     fn strike_off(&mut self, life: Life) {
+        let knows_all = self.knows_all_logs();
         let is_replaced =
             self.departed.forgotten.get(&life).is_some_and(|gone| self.has_later(life, &gone.node));
         let Some(gone) = self.departed.forgotten.get_mut(&life).filter(|gone| gone.until <= self.now) else {
             return;
         };
-        if gone.is_proved || is_replaced {
+        if knows_all && (gone.is_proved || is_replaced) {
             self.departed.forgotten.remove(&life);
         } else {
             gone.until = self.now + self.config.forget_after;
             self.timers.set(gone.until, Timer::Forget(life));
         }
         self.book.release(life);
-        self.registry.end_orphans(life); // some may have come from who forgot it later
+        if knows_all {
+            self.registry.end_orphans(life); // some may have come from who forgot it later
+        }
+    }
+
+    /// Whether we have all of the logs that our peers have. Who has not, as a newcomer, may still hear of a registration
+    /// in one of them.
+    fn knows_all_logs(&self) -> bool {
+        let has = |origin: Life, position: u64| {
+            self.registry.position(origin) >= position || self.departed.has_forgotten(origin)
+        };
+        let has_logs_of = |id: LinkId| {
+            let theirs = self.links.get(id).and_then(|link| link.theirs.as_ref());
+            theirs.is_some_and(|theirs| theirs.iter().all(|(&origin, &position)| has(origin, position)))
+        };
+        self.broken(Mutant::OrphansEndedEarly)
+            || (self.was_up && self.links.serving().all(|(_, id)| has_logs_of(id)))
     }
 
     /// Whether a later life of that node is known: no node has two.

@@ -37,6 +37,8 @@ pub(crate) struct Detector {
     pub(crate) inquiries: BTreeMap<Life, Inquiry>,
     /// Peers of whom old letters may lie in our inbox, until they answer this ping.
     pub(crate) thawing: BTreeMap<Life, u64>,
+    /// Who ended its link with us for another one, which has yet to come up here, and when.
+    pub(crate) expected: BTreeMap<Life, Instant>,
     /// When this process went on last, after a gap longer than detection.
     pub(crate) thawed: Option<Instant>,
     /// Others asked us about this subject and wait for an answer.
@@ -93,7 +95,7 @@ impl Detector {
         [
             ("members watched", self.subjects.len()),
             ("questions of others", self.errands.len()),
-            ("doubts", self.suspects.len() + self.inquiries.len() + self.thawing.len()),
+            ("doubts", self.suspects.len() + self.inquiries.len() + self.thawing.len() + self.expected.len()),
         ]
     }
 

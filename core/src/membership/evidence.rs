@@ -38,10 +38,19 @@ impl Machine {
             waiting.insert(me);
             self.ping(link, seq);
         }
+        if self.is_expected(subject) {
+            waiting.insert(me);
+        }
         let asked = self.now;
         self.detector.inquiries.insert(subject, Inquiry { seq, asked, evidence, waiting });
         self.timers.set(self.now + self.config.detection.probe_timeout, Timer::Inquiry(subject));
         self.conclude(subject);
+    }
+
+    /// Whether a link with it is about to come up here, of which it told us just now.
+    fn is_expected(&self, life: Life) -> bool {
+        let told = self.detector.expected.get(&life);
+        told.is_some_and(|&told| self.now.since(told) <= self.config.detection.probe_timeout)
     }
 
     /// `witness` heard the subject: it lives, whatever the evidence.

@@ -143,6 +143,7 @@ impl Machine {
             }
         }
         let life = self.links.get(id).expect("it was just admitted").peer.life;
+        self.detector.expected.remove(&life);
         self.on_proved_alive(life); // it has just shaken hands
         self.greet(id);
         self.on_link_after_gap(life, id);
@@ -202,9 +203,20 @@ impl Machine {
                 self.retire(RetireReason::NameInUse { node: self.config.node.clone(), address });
             }
             Refusal::TagClash if link.theirs.is_none() => self.retire(RetireReason::TagClash),
-            Refusal::Duplicate | Refusal::Left | Refusal::Stalled => {}
+            Refusal::Duplicate => self.expect_link(link.peer.life),
+            Refusal::Left | Refusal::Stalled => {}
             refusal if is_news => self.on_refusal(link.peer.address, refusal),
             _ => {} // told before
+        }
+    }
+
+    /// This peer keeps another link with us, and so it lives, though that one has yet to come up here.
+    fn expect_link(&mut self, life: Life) {
+        if self.links.to(life).is_none()
+            && self.table.is_live(life)
+            && !self.broken(Mutant::OtherLinkForgotten)
+        {
+            self.detector.expected.insert(life, self.now);
         }
     }
 

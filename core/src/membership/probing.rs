@@ -157,9 +157,14 @@ impl Machine {
         if positions {
             self.send_digest(id, false);
         }
-        if positions_hash == our_positions {
-            self.on_equal_positions(life);
+        if positions_hash != our_positions {
+            return;
         }
+        let is_unread = self.links.get(id).is_some_and(|link| link.theirs.is_none()) && self.links.serves(id);
+        if is_unread && !self.broken(Mutant::LostGreetingsMissed) {
+            self.on_first_positions(id, self.positions()); // its greeting was lost, and its logs end where ours do
+        }
+        self.on_equal_positions(life);
     }
 
     /// Bytes came from this life.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::desk::Client;
+use super::reconcile;
 use crate::config::Backoff;
 use crate::error::{LookupError, RegisterError, UnregisterError};
 use crate::event::{Event, Output, Registration, Reply, WorkerSpec};
@@ -25,6 +26,13 @@ pub(crate) struct Callers {
     waiting: BTreeMap<u64, Caller>,
 }
 
+impl Callers {
+    /// Whether the caller of this claim of ours still waits.
+    pub(super) fn awaits(&self, claim: ClaimId) -> bool {
+        self.waiting.contains_key(&claim.seq)
+    }
+}
+
 /// One call that waits.
 #[derive(Clone, Debug)]
 struct Caller {
@@ -38,6 +46,8 @@ struct Caller {
     tries: u32,
     /// Whether the name stood here at some try.
     stood: bool,
+    /// The name was found taken by something that may be about to end: asked again then, not before.
+    put_off: Option<Instant>,
     /// To whom it went and who has said nothing of it: each may still act on it.
     silent: BTreeSet<Life>,
 }
@@ -74,6 +84,7 @@ impl Machine {
             again: self.now,
             tries: 0,
             stood: false,
+            put_off: None,
             silent: BTreeSet::new(),
         };
         self.callers.waiting.insert(seq, caller);
@@ -126,7 +137,9 @@ impl Machine {
     /// Claims whose arbiter is another now are sent there.
     pub(super) fn resend_claims(&mut self) {
         let ring = &self.ring;
-        let moved = self.callers.waiting.iter().filter(|(_, caller)| {
+        let now = self.now;
+        let due = self.callers.waiting.iter().filter(|(_, caller)| caller.put_off <= Some(now));
+        let moved = due.filter(|(_, caller)| {
             caller.sent.is_none() || ring.owner(ring.slot_of(&caller.name)) != caller.sent
         });
         for seq in moved.map(|(&seq, _)| seq).collect::<Vec<_>>() {
@@ -188,6 +201,18 @@ impl Machine {
         self.callers.waiting.values().filter_map(spec).collect()
     }
 
+    /// What a former life registered is taken, perhaps by what its own side removed, and others have yet to hear that:
+    /// it is claimed once more when they have.
+    fn put_off_claim(&mut self, caller: Caller) {
+        let due = self.now + self.config.digest_interval * reconcile::DIGESTS;
+        self.callers.seq += 1;
+        let seq = self.callers.seq; // as another claim: this one's answer is remembered
+        self.timers.set(caller.deadline, Timer::CallDeadline(seq));
+        let caller = Caller { sent: None, again: due, put_off: Some(due), ..caller };
+        self.callers.waiting.insert(seq, caller);
+        self.retry_at = self.retry_at.map_or(Some(due), |at| Some(at.min(due)));
+    }
+
     /// The arbiter has spoken.
     pub(super) fn conclude_claim(&mut self, arbiter: Life, seq: u64, verdict: Verdict) {
         if let Verdict::Registered { origin, seq, entry } | Verdict::Unregistered { origin, seq, entry } =
@@ -204,6 +229,11 @@ impl Machine {
             return; // it was answered already, or gave up
         };
         self.timers.cancel(caller.deadline, Timer::CallDeadline(seq));
+        if matches!((&verdict, &caller.wish, caller.put_off), (Verdict::Taken(_), Wish::Restore(_), None))
+            && !self.broken(Mutant::RestoredOnlyAtOnce)
+        {
+            return self.put_off_claim(caller);
+        }
         let verdict = match verdict {
             // It stood, or an arbiter that was asked before has not said anything: that try did it.
             Verdict::NotFound

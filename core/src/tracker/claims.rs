@@ -34,7 +34,7 @@ impl Machine {
             self.answer(client, Verdict::Stale);
             return;
         }
-        if let Some(verdict) = self.desk.recall(&client) {
+        if let Some(verdict) = self.desk.recall(client.id) {
             self.answer(client, verdict);
             return;
         }
@@ -155,7 +155,7 @@ impl Machine {
         self.answer_when_safe(seq, client, verdict);
     }
 
-    /// Ends a registration, and answers when that is safe.
+    /// Ends a registration, and those that it beat, and answers when that is safe: the name is free then.
     pub(super) fn end(&mut self, dot: Dot, client: Client) {
         let Some(entry) = self.registry.entry(dot).filter(|entry| entry.is_live()) else {
             self.answer(client, Verdict::NotFound);
@@ -163,6 +163,12 @@ impl Machine {
         };
         let entry = entry.removed(self.registry.newest());
         let seq = self.write(entry.clone());
+        if let Some(beaten) = self.registry.winner(&entry.name).cloned()
+            && !self.broken(Mutant::BeatenOutliveRemoval)
+        {
+            self.begin_stop(&beaten, client);
+            return;
+        }
         let verdict = Verdict::Unregistered { origin: self.me, seq, entry };
         self.answer_when_safe(seq, client, verdict);
     }
@@ -199,7 +205,15 @@ impl Machine {
         if matter.step.is_takeover() {
             self.desk.takeovers -= 1;
         }
-        self.serve(name, matter.waiters);
+        self.serve_behind(name, matter.waiters);
+    }
+
+    /// Those who waited behind a matter that is closed are decided, or wait behind the one that followed it.
+    pub(super) fn serve_behind(&mut self, name: &Name, waiters: VecDeque<Waiter>) {
+        match self.desk.matters.get_mut(name) {
+            Some(next) => next.waiters.extend(waiters),
+            None => self.serve(name, waiters),
+        }
         self.look.insert(name.clone()); // what kept it busy may have hidden that it is vacant
     }
 
@@ -222,10 +236,7 @@ impl Machine {
         let open = self.desk.queued.keys().filter(|name| self.is_settled(name));
         for name in open.cloned().collect::<alloc::vec::Vec<_>>() {
             let queue = self.desk.queued.remove(&name).expect("it was just listed");
-            match self.desk.matters.get_mut(&name) {
-                Some(matter) => matter.waiters.extend(queue),
-                None => self.serve(&name, queue),
-            }
+            self.serve_behind(&name, queue);
         }
     }
 

@@ -135,8 +135,8 @@ impl Desk {
     }
 
     /// What was answered to this claim, if its caller may not have heard of it.
-    pub(super) fn recall(&self, client: &Client) -> Option<Verdict> {
-        self.done.get(&client.id).cloned()
+    pub(super) fn recall(&self, claim: ClaimId) -> Option<Verdict> {
+        self.done.get(&claim).cloned()
     }
 
     pub(crate) fn is_busy_with(&self, name: &Name) -> bool {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::desk::{Client, Matter, Starting, Step, Stop, Stopping};
 use super::entry::{Entry, State};
 use crate::event::{Event, WorkerSpec};
-use crate::id::{Dot, Life, Name, Reason};
+use crate::id::{ClaimId, Dot, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::time::Instant;
@@ -161,7 +161,7 @@ impl Machine {
         let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
         let is_copy = report.progress == Progress::Ready;
         let wanted = match (self.registry.winner(&name), dot) {
-            (None, None) => !self.registry.has_ended(Some(claim)),
+            (None, None) => !self.registry.has_ended(Some(claim)) && !self.is_answered(claim),
             (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
             (Some(entry), Some(dot)) => {
                 let runs = entry.holder().is_some_and(|life| life == self.me || self.may_run(life));
@@ -180,6 +180,14 @@ impl Machine {
         let starting =
             Starting { host, epoch, dot, claim, spec, client: None, deadline, again, tried, failures: 0 };
         self.open(&name, Step::Starting(starting));
+    }
+
+    /// Whether its caller was told how this claim ended, or waits no more.
+    fn is_answered(&self, claim: ClaimId) -> bool {
+        if self.broken(Mutant::AnsweredStartsAdopted) {
+            return false;
+        }
+        if claim.life == self.me { !self.callers.awaits(claim) } else { self.desk.recall(claim).is_some() }
     }
 
     /// That start is nobody's wish.
@@ -350,8 +358,9 @@ impl Machine {
         };
         match stopping.why.clone() {
             Stop::Unregister { dot, client } => {
+                let behind = self.desk.matters.remove(name).map(|matter| matter.waiters).unwrap_or_default();
                 self.end(dot, client);
-                self.close_matter(name);
+                self.serve_behind(name, behind);
             }
             Stop::Cancel { dot: Some(dot), tried, failures } if self.quorum().is_ok() => {
                 self.pause_takeover(name, dot, tried, failures)

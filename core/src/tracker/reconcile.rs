@@ -13,7 +13,7 @@ use crate::mutant::Mutant;
 use crate::timer::Timer;
 
 /// So many digests are awaited before two registrations of one name count as a conflict.
-const DIGESTS: u32 = 2;
+pub(super) const DIGESTS: u32 = 2;
 
 /// Whether a conflict was told to subscribers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use skep_core::event::{Placement, Reply, Request, Status};
 use skep_core::id::{Epoch, Life, Name};
+use skep_core::wire::{WIRE_MAX, WIRE_MIN};
 
 use crate::faults::kind;
 use crate::hosts::Phase;
@@ -207,14 +208,17 @@ impl World {
         Ok(None)
     }
 
-    /// Every member must know exactly the members that live, all up, and what each can speak.
+    /// Every member must know exactly the members that live, all up, and what each can speak. An old one hears that
+    /// from who has a link with it only.
     fn different_views(&mut self, running: &[ProcessId]) -> Result<Option<String>, Violation> {
-        let mut expected: Vec<_> = running
-            .iter()
-            .map(|&p| (self[p].name.clone(), self[p].life, Status::Up, self[p].hello.wire_max))
-            .collect();
-        expected.sort();
         for &process in running {
+            let is_old = self[process].hello.wire_max < WIRE_MAX;
+            let wire = |said: u16| if is_old { WIRE_MIN } else { said };
+            let mut expected: Vec<_> = running
+                .iter()
+                .map(|&p| (self[p].name.clone(), self[p].life, Status::Up, wire(self[p].hello.wire_max)))
+                .collect();
+            expected.sort();
             let timeout = Duration::from_secs(1);
             let call = self.ask_and_keep(process, timeout, Request::Members);
             self.run_until(timeout, |world| world.oracle.replies.contains_key(&call))?;
@@ -224,7 +228,7 @@ impl World {
             let mut found: Vec<_> = members
                 .into_iter()
                 .filter(|member| member.status != Status::Down)
-                .map(|member| (member.node, member.life, member.status, member.wire_version))
+                .map(|member| (member.node, member.life, member.status, wire(member.wire_version)))
                 .collect();
             found.sort();
             if found != expected {

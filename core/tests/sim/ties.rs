@@ -170,11 +170,15 @@ impl World {
 
     /// A worker that is stopped for the sake of another, or where there is no quorum, starts anew: what was handed over of
     /// it does not matter. One that is stopped with its registration ends, and be it a copy that has yet to act: what
-    /// is on its way to it is for nobody.
+    /// is on its way to it is for nobody. Both are so of one whose node leaves at once, without handing over.
     pub fn stopped_for(&mut self, name: &Name, epoch: Epoch, why: StopReason) {
         match why {
             StopReason::Companion | StopReason::QuorumLost => self.oracle.copies.removed(name),
             StopReason::Unregistered => self.oracle.messages.ended(name, epoch),
+            StopReason::Draining => {
+                self.oracle.copies.removed(name);
+                self.oracle.messages.ended(name, epoch);
+            }
             _ => {}
         }
     }

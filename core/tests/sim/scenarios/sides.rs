@@ -37,3 +37,38 @@ pub fn a_name_that_both_sides_of_a_cut_registered_stays_on_the_larger_one() {
         assert!(runs_on.iter().all(on_large), "seed {seed}: {runs_on:?}, the larger side is {large:?}");
     }
 }
+
+#[test]
+pub fn what_is_unregistered_while_two_registrations_stand_runs_nowhere() {
+    for seed in 0..3 {
+        let mut world = World::new(Settings { innocents: false, ..Settings::calm(seed) });
+        let sites: Vec<SiteId> =
+            NAMES[..5].iter().map(|name| world.site(name, &[kind::STAYING, kind::PLAIN])).collect();
+        sites.into_iter().for_each(|site| world.boot(site));
+        world.rest();
+        let nodes = world.all_running();
+        let (small, large) = nodes.split_at(2);
+        let sites: Vec<SiteId> = small.iter().map(|&node| world[node].site).collect();
+        world.cut_off(&sites);
+        world.wait(millis(3000));
+        let names: Vec<String> = (0..8).map(|number| format!("n{number}")).collect();
+        for name in &names {
+            for node in [small[0], large[0]] {
+                assert!(
+                    world.claim(node, name, managed(kind::STAYING)).is_ok(),
+                    "{name} is free on this side"
+                );
+            }
+        }
+        world.mend_cut();
+        let are_one = |world: &World| nodes.iter().all(|&node| world[node].places == world[nodes[0]].places);
+        world.wait_until(millis(10_000), "all know of both, and took neither away yet", are_one);
+        for name in &names {
+            assert!(world.unregister(large[0], name).is_ok(), "seed {seed}: {name}");
+        }
+        world.rest();
+        for name in &names {
+            assert_eq!(world.runs_on(name), None, "seed {seed}: {name} was removed");
+        }
+    }
+}
