@@ -89,6 +89,12 @@ pub struct Config {
     pub max_addresses: usize,
     /// At most this many claims wait here, for their barrier, their start or their answer.
     pub max_claims: usize,
+    /// At most this many names: an arbiter that knows of so many refuses to register one more
+    /// (`RegisterError::TooManyNames`). What is registered goes on all the same: it restarts, moves, is taken over and is
+    /// taken from others' logs, also where two sides of a cut have more together. Arbiters that are asked at the same
+    /// moment do not hear of each other's in time; together they may pass it by what is asked of them within the time
+    /// that news take.
+    pub max_names: usize,
     /// At most this many groups for one name. Nodes that are asked at the same moment may each let it into the last.
     /// A group may have any number of names.
     pub max_groups: usize,
@@ -196,6 +202,7 @@ impl Config {
             max_members: 1024,
             max_addresses: 4096,
             max_claims: 65_536,
+            max_names: 1_048_576,
             max_groups: 256,
             max_takeovers: 1024,
             handoff_timeout: Duration::from_secs(30),
@@ -246,6 +253,7 @@ impl Config {
             ("max_members", self.max_members),
             ("max_addresses", self.max_addresses),
             ("max_claims", self.max_claims),
+            ("max_names", self.max_names),
             ("max_groups", self.max_groups),
             ("max_takeovers", self.max_takeovers),
             ("max_moves", self.max_moves),

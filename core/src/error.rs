@@ -162,6 +162,13 @@ pub enum RegisterError {
         /// What it said.
         reason: Reason,
     },
+    /// The cluster has as many names as it may have (`Config::max_names` of the name's arbiter). Nothing was started, and
+    /// trying again does not help: unregister what is not needed, or raise the bound on all members. An arbiter tells a
+    /// caller whose node speaks wire version 1 `Busy` instead.
+    TooManyNames {
+        /// How many.
+        max: usize,
+    },
     /// Too many claims wait already; nothing was done.
     Busy,
     /// No answer by the deadline. A start that was still pending is cancelled or shows in the next look-up.
@@ -182,6 +189,12 @@ impl fmt::Display for RegisterError {
             Self::NoNodeAvailable => f.write_str("no member that could run it is up"),
             Self::NoQuorum(lack) => lack.fmt(f),
             Self::StartFailed { reason } => write!(f, "the worker did not start: {reason}"),
+            Self::TooManyNames { max } => {
+                write!(
+                    f,
+                    "{max} names are registered, more are not allowed: unregister some, or raise max_names"
+                )
+            }
             Self::Busy => f.write_str("too many registrations wait already"),
             Self::Timeout => f.write_str("no answer by the deadline"),
             Self::Leaving => f.write_str("this node is leaving"),

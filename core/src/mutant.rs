@@ -40,6 +40,8 @@ mutants! {
     NoLevelling,
     /// A suspected life does not raise its revision.
     NoRefutation,
+    /// A name is registered however many there are.
+    NamesUnbounded,
     /// A claim is sent once.
     NoRetryOfClaims,
     /// A retried claim that was granted already is treated as another caller's.

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use skep_core::event::Bound;
+
 /// A limit that peers, callers or workers may reach.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
@@ -55,6 +57,8 @@ pub enum Limit {
     Questions,
     /// Links that were closed because the table of members is full.
     Members,
+    /// Registrations that this node, as their names' arbiter, refused because there are as many names as there may be.
+    Names,
     /// Events that a reader was too slow for.
     Events,
     /// Requests of this node's users that were refused because too many wait.
@@ -65,7 +69,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of the manual's page.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ControlQueue,
         Self::CallQueue,
         Self::BulkQueue,
@@ -89,6 +93,7 @@ impl Limit {
         Self::ArrivingStates,
         Self::Questions,
         Self::Members,
+        Self::Names,
         Self::Events,
         Self::Requests,
         Self::LogLines,
@@ -120,9 +125,18 @@ impl Limit {
             Self::ArrivingStates => "arriving_states",
             Self::Questions => "questions",
             Self::Members => "members",
+            Self::Names => "names",
             Self::Events => "events",
             Self::Requests => "requests",
             Self::LogLines => "log_lines",
+        }
+    }
+}
+
+impl From<Bound> for Limit {
+    fn from(bound: Bound) -> Self {
+        match bound {
+            Bound::Names => Self::Names,
         }
     }
 }

@@ -125,6 +125,40 @@ fn a_node_whose_table_of_members_is_full_lets_nobody_in_and_counts_it() {
 }
 
 #[test]
+fn a_cluster_that_has_as_many_names_as_it_may_refuses_more_and_counts_it() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let (a, b) = {
+            let bounded =
+                |name| world.builder(name).worker::<Echo>().configure(|config| config.max_names = 2);
+            join(bounded("a").start(), bounded("b").join("a").start()).await
+        };
+        let (a, b) = (a.expect("the node starts"), b.expect("the node starts"));
+        world.until("they meet", async || a.members().await.is_ok_and(|members| members.len() == 2)).await;
+        let register =
+            async |node: &Node, name: &str| node.register::<Echo>(name, Begin::Well, PATIENCE).await;
+        register(&a, "one").await.expect("there is room");
+        let two = b.attach::<()>("two", PATIENCE).await.expect("there is room");
+        let knows = |node: &Node| node.whereis("one").is_some() && node.whereis("two").is_some();
+        world.until("both know of both", async || knows(&a) && knows(&b)).await;
+        let full = RegisterError::TooManyNames { max: 2 };
+        for node in [&a, &b] {
+            for name in ["three", "four", "five", "six"] {
+                assert_eq!(register(node, name).await, Err(full.clone()));
+            }
+            assert_eq!(node.attach::<()>("seven", PATIENCE).await.err(), Some(full.clone()));
+        }
+        let counted =
+            |node: &Node| node.limits_reached().into_iter().find(|(limit, _)| *limit == Limit::Names);
+        let counted: Vec<u64> = [&a, &b].iter().filter_map(|node| Some(counted(node)?.1)).collect();
+        assert_eq!(counted.iter().sum::<u64>(), 10, "each by the name's arbiter: {counted:?}");
+        assert!(!counted.contains(&0), "both are arbiters: {counted:?}");
+        drop(two);
+        world.until("its name is free", async || register(&b, "three").await.is_ok()).await;
+    });
+}
+
+#[test]
 fn a_bound_of_nothing_is_refused_by_its_name() {
     let world = World::new(1);
     let links = |field, of: fn(&mut LinkBounds)| {
@@ -138,6 +172,7 @@ fn a_bound_of_nothing_is_refused_by_its_name() {
         (field, world.builder("a").call_bounds(bounds))
     };
     let builders = [
+        ("max_names", world.builder("a").configure(|config| config.max_names = 0)),
         links("link_bounds.control", |bounds| bounds.control = 0),
         links("link_bounds.calls", |bounds| bounds.calls = 0),
         links("link_bounds.bulk", |bounds| bounds.bulk = 0),

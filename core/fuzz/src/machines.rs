@@ -171,6 +171,7 @@ impl World {
             | Output::Place { .. }
             | Output::JoinGroup { .. }
             | Output::LeaveGroup { .. }
+            | Output::Reached(_)
             | Output::Event(_) => {}
         }
     }

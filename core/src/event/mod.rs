@@ -1,5 +1,6 @@
 //! The vocabularies of the machine: what happened to it, what it orders, what it tells.
 
+mod bound;
 mod call;
 mod input;
 mod misbehaviour;
@@ -7,6 +8,7 @@ mod news;
 mod observation;
 mod output;
 
+pub use bound::Bound;
 pub use call::{Counters, MemberView, Ownership, Registration, Reply, Request, Status, WorkerSpec};
 pub use input::{Exit, Handoff, Input, Stopped, Way};
 pub use misbehaviour::Misbehaviour;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Event, Reply};
+use super::{Bound, Event, Reply};
 use crate::error::{Refusal, RetireReason};
 use crate::id::{Address, CallId, Epoch, Group, Kind, Life, LinkId, Name, Payload};
 use crate::wire::Frame;
@@ -162,6 +162,8 @@ pub enum Output {
     },
     /// Send log, call and event subscribers this news.
     Event(Event),
+    /// For the operator's counts: a bound was reached.
+    Reached(Bound),
     /// This life is over: close everything. The machine answers nothing more.
     Retire(RetireReason),
 }

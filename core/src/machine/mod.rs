@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use crate::config::Config;
 use crate::discovery::{Book, Readiness};
 use crate::error::{ConfigError, Refusal, RetireReason};
-use crate::event::{Counters, Event, Input, Output, Status};
+use crate::event::{Bound, Counters, Event, Input, Output, Status};
 use crate::id::{Address, Life, Name, Revision};
 use crate::membership::{
     Announced, Caution, Conduct, Departed, Detector, Health, Links, Record, Side, Table,
@@ -269,6 +269,10 @@ impl Machine {
 
     pub(crate) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn reached(&mut self, bound: Bound) {
+        self.outputs.push_back(Output::Reached(bound));
     }
 
     pub(crate) fn on_timeout(&mut self) {

@@ -244,7 +244,11 @@ impl Machine {
                 Verdict::Gone
             }
             // Nothing runs, says this arbiter; one that was asked before may yet start it.
-            Verdict::UnknownKind | Verdict::NoNodeAvailable | Verdict::StartFailed(_) | Verdict::Busy
+            Verdict::UnknownKind
+            | Verdict::NoNodeAvailable
+            | Verdict::StartFailed(_)
+            | Verdict::TooManyNames { .. }
+            | Verdict::Busy
                 if !caller.silent.is_empty() && matches!(caller.wish, Wish::Register(_)) =>
             {
                 Verdict::TooLate
@@ -310,6 +314,7 @@ impl Machine {
             Verdict::NoNodeAvailable => Err(RegisterError::NoNodeAvailable),
             Verdict::NoQuorum(lack) => Err(RegisterError::NoQuorum(lack)),
             Verdict::StartFailed(reason) => Err(RegisterError::StartFailed { reason }),
+            Verdict::TooManyNames { max } => Err(RegisterError::TooManyNames { max }),
             Verdict::Busy => Err(RegisterError::Busy),
             Verdict::Unregistered { .. }
             | Verdict::Gone

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::desk::{Client, Matter, Step, Stop, Stopping, Waiter};
 use super::entry::{Entry, State};
-use crate::event::{Registration, WorkerSpec};
+use crate::event::{Bound, Registration, WorkerSpec};
 use crate::id::{Dot, Life, Name};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
@@ -113,6 +113,10 @@ impl Machine {
             (Wish::Register(_) | Wish::Restore(_), None) if self.registry.has_ended(Some(client.id)) => {
                 self.answer(client, Verdict::TooLate);
             }
+            (Wish::Register(_), None) if self.is_full() => {
+                self.reached(Bound::Names);
+                self.answer(client, Verdict::TooManyNames { max: self.config.max_names });
+            }
             (Wish::Register(WorkerSpec::Attached), None) => {
                 let (holder, claim) = (Some(client.from), client.id);
                 let state =
@@ -146,6 +150,12 @@ impl Machine {
             }
             (Wish::Unregister | Wish::Locate, None) => self.answer(client, Verdict::NotFound),
         }
+    }
+
+    /// Whether there are as many names as there may be, with those that are about to be.
+    fn is_full(&self) -> bool {
+        let names = self.registry.len() + self.desk.beginnings();
+        names >= self.config.max_names && !self.broken(Mutant::NamesUnbounded)
     }
 
     /// Writes a registration, and answers when it is safe.
@@ -202,9 +212,7 @@ impl Machine {
         let Some(matter) = self.desk.matters.remove(name) else {
             return;
         };
-        if matter.step.is_takeover() {
-            self.desk.takeovers -= 1;
-        }
+        self.desk.discount(&matter.step);
         self.serve_behind(name, matter.waiters);
     }
 
@@ -247,9 +255,7 @@ impl Machine {
         let queued: alloc::vec::Vec<Name> = self.desk.queued.keys().filter(lost).cloned().collect();
         for name in matters {
             let matter = self.desk.matters.remove(&name).expect("it was just listed");
-            if matter.step.is_takeover() {
-                self.desk.takeovers -= 1;
-            }
+            self.desk.discount(&matter.step);
             if let Some(client) = matter.step.client() {
                 self.answer(client.clone(), Verdict::Stale);
             }

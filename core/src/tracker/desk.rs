@@ -33,7 +33,8 @@ pub(crate) struct Desk {
     /// Claims for slots whose gate is closed.
     pub(super) queued: BTreeMap<Name, VecDeque<Waiter>>,
     pub(super) waiters: usize,
-    pub(super) takeovers: usize,
+    takeovers: usize,
+    beginnings: usize,
     /// What was answered to claims whose caller may ask again, not having heard it.
     done: BTreeMap<ClaimId, Verdict>,
     done_until: BTreeSet<(Instant, ClaimId)>,
@@ -104,16 +105,33 @@ impl Step {
     }
 
     /// Whether it counts towards `Config::max_takeovers`.
-    pub(super) fn is_takeover(&self) -> bool {
+    fn is_takeover(&self) -> bool {
         match self {
             Self::Starting(starting) => starting.dot.is_some(),
             Self::Stopping(Stopping { why: Stop::Cancel { dot, .. }, .. }) => dot.is_some(),
             Self::Stopping(_) | Self::Pausing { .. } => false,
         }
     }
+
+    /// Whether a name comes of it that is not registered yet: it counts towards `Config::max_names`.
+    fn is_beginning(&self) -> bool {
+        matches!(self, Self::Starting(Starting { dot: None, .. }))
+    }
 }
 
 impl Desk {
+    /// A matter is at this step from now on.
+    pub(super) fn count(&mut self, step: &Step) {
+        self.takeovers += usize::from(step.is_takeover());
+        self.beginnings += usize::from(step.is_beginning());
+    }
+
+    /// A matter is at this step no longer.
+    pub(super) fn discount(&mut self, step: &Step) {
+        self.takeovers -= usize::from(step.is_takeover());
+        self.beginnings -= usize::from(step.is_beginning());
+    }
+
     /// Remembers what a client of another node was answered until it gives up: asked again, its claim would be
     /// decided twice, perhaps another way, or over a registration that somebody else made since. Holds `max` of
     /// them, the latest.
@@ -126,6 +144,17 @@ impl Desk {
         }
         self.done.insert(client.id, verdict);
         self.done_until.insert((client.until, client.id));
+    }
+
+    /// The matter of this name, if there is one, is at another step from now on.
+    pub(super) fn turn(&mut self, name: &Name, step: Step) {
+        let Some(matter) = self.matters.get_mut(name) else {
+            return;
+        };
+        self.takeovers += usize::from(step.is_takeover());
+        self.beginnings += usize::from(step.is_beginning());
+        let former = core::mem::replace(&mut matter.step, step);
+        self.discount(&former);
     }
 
     /// How many answers are remembered.
@@ -161,6 +190,11 @@ impl Desk {
 
     pub(crate) fn takeovers(&self) -> usize {
         self.takeovers
+    }
+
+    /// How many names are being started here that are not registered yet.
+    pub(super) fn beginnings(&self) -> usize {
+        self.beginnings
     }
 
     /// Whether this claim waits here already.

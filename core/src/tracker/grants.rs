@@ -39,9 +39,7 @@ impl Machine {
 
     /// Puts a matter on the desk and sends its order.
     pub(super) fn open(&mut self, name: &Name, step: Step) {
-        if step.is_takeover() {
-            self.desk.takeovers += 1;
-        }
+        self.desk.count(&step);
         if let Step::Starting(starting) = &step {
             self.timers.set(starting.deadline, Timer::GrantDeadline(name.clone()));
         }
@@ -51,12 +49,7 @@ impl Machine {
 
     /// Moves a matter to its next step and sends the order for that.
     fn turn(&mut self, name: &Name, step: Step) {
-        let Some(matter) = self.desk.matters.get_mut(name) else {
-            return;
-        };
-        self.desk.takeovers -= usize::from(matter.step.is_takeover());
-        self.desk.takeovers += usize::from(step.is_takeover());
-        matter.step = step;
+        self.desk.turn(name, step);
         self.send_order(name);
     }
 

@@ -157,7 +157,7 @@ messages! {
     /// To the arbiter of a name: what a caller wants.
     0x0040 Claim { id: ClaimId, name: Name, wish: Wish, remaining_ms: u64 }
     /// The arbiter's answer.
-    0x0041 ClaimReply { id: ClaimId, verdict: Verdict }
+    0x004b [since 2, before 0x0041 v1::ClaimReply] ClaimReply { id: ClaimId, verdict: Verdict }
     /// From the arbiter to a host: run this.
     0x0042 StartOrder { name: Name, dot: Option<Dot>, claim: ClaimId, spec: WorkerSpec, epoch: Epoch }
     /// From a host to the arbiter, until it is recorded or refused: this is what I do of my own order.
@@ -227,6 +227,10 @@ pub(crate) enum Verdict {
     /// The arbiter gave up with the caller's deadline.
     TooLate,
     NoQuorum(NoQuorum),
+    /// There are as many names as there may be.
+    TooManyNames {
+        max: usize,
+    },
 }
 
 /// How far a host is with a start.

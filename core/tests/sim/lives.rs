@@ -56,6 +56,7 @@ impl World {
             ahead,
             wake: None,
             timeouts: (0, 0),
+            reached: Vec::new(),
             generation: self.sites[site.0].lives,
             observations: 0,
             known_up: BTreeSet::new(),

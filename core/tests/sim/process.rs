@@ -67,6 +67,8 @@ pub struct Process {
     pub ahead: Duration,
     pub wake: Option<Instant>,
     pub timeouts: (u64, u32),
+    /// Bounds of its machine that were reached.
+    pub reached: Vec<skep_core::event::Bound>,
     pub generation: u64,
     /// How often discovery spoke to it.
     pub observations: u64,
@@ -284,6 +286,7 @@ impl World {
             Output::JoinGroup { group, name } => self.on_join(process, group, name),
             Output::LeaveGroup { group, name } => self.on_leave(process, &group, &name),
             Output::Event(event) => self.on_event(process, &event),
+            Output::Reached(bound) => self[process].reached.push(bound),
             Output::Retire(reason) => self.on_retire(process, reason),
         }
     }

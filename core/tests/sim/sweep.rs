@@ -205,6 +205,7 @@ fn draw(seed: u64) -> (Settings, Plan, Ties) {
         one_moment: false,
         mixed: is_mixed(seed),
         newcomers_wait: do_newcomers_wait(seed),
+        max_names: 1_048_576,
         authority_after: authority(seed),
     };
     ask_for_quorum(mood, &mut settings, &mut plan);

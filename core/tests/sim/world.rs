@@ -145,6 +145,8 @@ pub struct Settings {
     pub mixed: bool,
     /// Those who boot together wait for who may yet answer.
     pub newcomers_wait: bool,
+    /// At most so many names.
+    pub max_names: usize,
     /// The source `static` is an authority, for addresses that it has not named for so long.
     pub authority_after: Option<Duration>,
 }
@@ -167,6 +169,7 @@ impl Settings {
             one_moment: false,
             mixed: false,
             newcomers_wait: true,
+            max_names: 1_048_576,
             authority_after: None,
         }
     }
@@ -445,6 +448,7 @@ impl World {
             self.settings.authority_after.into_iter().map(|after| (authority(), after)).collect();
         config.handoff_timeout = Duration::from_secs(3);
         config.max_moves = 4;
+        config.max_names = self.settings.max_names;
         config.mutant = self.settings.mutant;
         if self.oracle.lies {
             Self::bound(&mut config);

@@ -362,6 +362,7 @@ impl<D: Dialer> Engine<D> {
             Output::JoinGroup { group, name } => self.shared.router.lookup.join(group, name),
             Output::LeaveGroup { group, name } => self.shared.router.lookup.leave(&group, &name),
             Output::Event(event) => self.tell(event),
+            Output::Reached(bound) => self.shared.reached.count(bound.into()),
             Output::Retire(reason) => return Some(reason),
         }
         None

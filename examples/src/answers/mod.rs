@@ -136,6 +136,11 @@ mod tests {
                 r#"{"command":"multi-call","ok":{"replies":[{"name":"n","node":"a","ok":"hi"},{"name":"o","node":"b","error":{"kind":"timeout"}}]}}"#,
             ),
             (
+                "register",
+                Outcome::Error(RegisterError::TooManyNames { max: 1_048_576 }.into()),
+                r#"{"command":"register","error":{"kind":"too_many_names","max":1048576}}"#,
+            ),
+            (
                 "join",
                 Outcome::Error(GroupError::TooMany { max: 256 }.into()),
                 r#"{"command":"join","error":{"kind":"too_many_groups","max":256}}"#,

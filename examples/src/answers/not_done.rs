@@ -60,6 +60,10 @@ pub enum NotDone {
     NotReachable {
         reason: String,
     },
+    /// There are as many names as there may be.
+    TooManyNames {
+        max: usize,
+    },
     /// The name is in as many groups as one may be in.
     TooManyGroups {
         max: usize,
@@ -102,6 +106,7 @@ impl From<RegisterError> for NotDone {
             RegisterError::BadRole(bad) => Self::BadRole { reason: format!("the role {bad}") },
             RegisterError::BadPlace(bad) => Self::BadRole { reason: bad.to_string() },
             RegisterError::StartFailed { reason } => Self::StartFailed { reason: reason.to_string() },
+            RegisterError::TooManyNames { max } => Self::TooManyNames { max },
             RegisterError::Busy => Self::Busy,
             RegisterError::Timeout => Self::Timeout,
             RegisterError::Leaving => Self::Leaving,

@@ -123,6 +123,12 @@ impl Display for NotDone {
             Self::NotDrained { left } => write!(f, "{left} workers are still here"),
             Self::Busy => f.write_str("too many calls wait already"),
             Self::Leaving => f.write_str("this node is leaving"),
+            Self::TooManyNames { max } => {
+                write!(
+                    f,
+                    "{max} names are registered, more are not allowed: unregister some, or raise max_names"
+                )
+            }
             Self::TooManyGroups { max } => write!(f, "it is in {max} groups already"),
             Self::UnknownCommand => f.write_str("no such command; try help"),
             Self::BadRole { reason }

@@ -1,5 +1,6 @@
 //! Letters that no honest peer writes, or that come late: one machine, and a peer whose every word is chosen.
 
+mod bounds;
 mod forged;
 mod late;
 mod pace;

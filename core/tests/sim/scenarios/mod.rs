@@ -1,5 +1,6 @@
 //! Named situations, each a few lines: what users of Swarm met, and must not meet again.
 
+mod bounds;
 mod by_bytes;
 mod cuts;
 mod detection;
@@ -39,6 +40,9 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    bounds::a_cluster_has_so_many_names_and_no_more,
+    bounds::both_sides_of_a_cut_keep_their_names_though_there_are_too_many,
+    bounds::who_speaks_the_old_version_is_told_that_its_arbiter_is_busy,
     by_bytes::a_barrier_is_acknowledged_only_by_an_equal_ring,
     by_bytes::a_removal_is_not_forgotten_before_all_logs_of_those_who_saw_it_are_here,
     cuts::two_halves_that_meet_again_link_by_link_become_one,
@@ -162,7 +166,12 @@ pub fn millis(millis: u64) -> Duration {
 
 /// So many nodes, booted at once, all up, at rest.
 pub fn cluster(seed: u64, count: usize) -> (World, Vec<ProcessId>) {
-    let mut world = World::new(Settings::calm(seed));
+    cluster_of(Settings::calm(seed), count)
+}
+
+/// The same, in a world of these settings.
+pub fn cluster_of(settings: Settings, count: usize) -> (World, Vec<ProcessId>) {
+    let mut world = World::new(settings);
     let sites: Vec<SiteId> = NAMES[..count].iter().map(|name| world.site(name, KINDS)).collect();
     sites.into_iter().for_each(|site| world.boot(site));
     world.rest();
