@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use futures::SinkExt;
 use futures::channel::mpsc;
 use skep_core::event::Observation;
 use skep_core::id::{Address, ClusterName, Life, NodeName, Source};
 
+use crate::limits::{Limit, Reached};
 use crate::runtime::Runtime;
 
 /// A source of addresses at which peers might be. Addresses are hints: identity comes from the handshake.
@@ -40,6 +42,7 @@ pub struct Announced {
 #[derive(Clone)]
 pub struct ObservationSink {
     sender: mpsc::Sender<Observation>,
+    reached: Arc<Reached>,
 }
 
 /// What a source said, one observation after the other: the other end of an [`ObservationSink`].
@@ -48,8 +51,13 @@ pub type Observations = mpsc::Receiver<Observation>;
 /// The two ends between a source and who listens to it; at most a handful of observations wait in between.
 /// Public for the tests of sources.
 pub fn observations() -> (ObservationSink, Observations) {
+    counted_observations(Arc::default())
+}
+
+/// The same, of a source whose limits count here.
+pub(crate) fn counted_observations(reached: Arc<Reached>) -> (ObservationSink, Observations) {
     let (sender, receiver) = mpsc::channel(4);
-    (ObservationSink { sender }, receiver)
+    (ObservationSink { sender, reached }, receiver)
 }
 
 impl ObservationSink {
@@ -58,6 +66,11 @@ impl ObservationSink {
     pub async fn observe(&mut self, observation: Observation) {
         // The receiver is gone only when the node is, and then nobody wants to know.
         let _ = self.sender.send(observation).await;
+    }
+
+    /// A limit of the source was reached: once more in its node's count.
+    pub fn reached(&self, limit: Limit) {
+        self.reached.count(limit);
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Limit {
     HandshakeRefused,
     /// Links that ended because of bytes that are no frame, or of one that is too long.
     FrameBytes,
+    /// Published messages that did not reach all because their frame named too many.
+    Receivers,
     /// Links that ended because their peer stopped reading.
     WriteStall,
     /// Calls that were refused because too many wait for their answer on this node.
@@ -55,21 +57,36 @@ pub enum Limit {
     ArrivingStates,
     /// Questions of peers about what they forwarded that were not answered because too many wait.
     Questions,
+    /// Nodes that forwarded messages here and were forgotten because there were too many.
+    Forwarders,
+    /// Names that moved away and were forgotten because so many have since.
+    Departed,
+    /// Lives whose nodes' names were forgotten because there were too many.
+    Lives,
     /// Links that were closed because the table of members is full.
     Members,
     /// Registrations that this node, as their names' arbiter, refused because there are as many names as there may be.
     Names,
     /// Events that a reader was too slow for.
     Events,
-    /// Requests of this node's users that were refused because too many wait.
+    /// Requests that were refused because too many wait: of this node's users, and of other nodes' for names of which this
+    /// node is the arbiter.
     Requests,
+    /// Names that were not let into one more group.
+    Groups,
+    /// Copies of workers that were not taken, for now, because too many are being prepared here.
+    Copies,
+    /// States of beaten copies that were refused because the worker has heard of too many.
+    Beaten,
     /// Log lines that were left out because a peer caused too many.
     LogLines,
+    /// Senders of beacons that were forgotten because there were too many.
+    BeaconSenders,
 }
 
 impl Limit {
     /// All of them, in the order of the manual's page.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 35] = [
         Self::ControlQueue,
         Self::CallQueue,
         Self::BulkQueue,
@@ -82,6 +99,7 @@ impl Limit {
         Self::HandshakeBytes,
         Self::HandshakeRefused,
         Self::FrameBytes,
+        Self::Receivers,
         Self::WriteStall,
         Self::PendingCalls,
         Self::Mailbox,
@@ -92,11 +110,18 @@ impl Limit {
         Self::EarlyStates,
         Self::ArrivingStates,
         Self::Questions,
+        Self::Forwarders,
+        Self::Departed,
+        Self::Lives,
         Self::Members,
         Self::Names,
         Self::Events,
         Self::Requests,
+        Self::Groups,
+        Self::Copies,
+        Self::Beaten,
         Self::LogLines,
+        Self::BeaconSenders,
     ];
 
     /// A name for systems of metrics.
@@ -114,6 +139,7 @@ impl Limit {
             Self::HandshakeBytes => "handshake_bytes",
             Self::HandshakeRefused => "handshake_refused",
             Self::FrameBytes => "frame_bytes",
+            Self::Receivers => "receivers",
             Self::WriteStall => "write_stall",
             Self::PendingCalls => "pending_calls",
             Self::Mailbox => "mailbox",
@@ -124,11 +150,18 @@ impl Limit {
             Self::EarlyStates => "early_states",
             Self::ArrivingStates => "arriving_states",
             Self::Questions => "questions",
+            Self::Forwarders => "forwarders",
+            Self::Departed => "departed",
+            Self::Lives => "lives",
             Self::Members => "members",
             Self::Names => "names",
             Self::Events => "events",
             Self::Requests => "requests",
+            Self::Groups => "groups",
+            Self::Copies => "copies",
+            Self::Beaten => "beaten",
             Self::LogLines => "log_lines",
+            Self::BeaconSenders => "beacon_senders",
         }
     }
 }
@@ -137,6 +170,10 @@ impl From<Bound> for Limit {
     fn from(bound: Bound) -> Self {
         match bound {
             Bound::Names => Self::Names,
+            Bound::Claims => Self::Requests,
+            Bound::Groups => Self::Groups,
+            Bound::Copies => Self::Copies,
+            Bound::Beaten => Self::Beaten,
         }
     }
 }
@@ -148,9 +185,14 @@ impl fmt::Display for Limit {
 }
 
 /// How often each limit was reached since the node's start.
-#[derive(Default)]
 pub(crate) struct Reached {
     counts: [AtomicU64; Limit::ALL.len()],
+}
+
+impl Default for Reached {
+    fn default() -> Self {
+        Self { counts: [const { AtomicU64::new(0) }; Limit::ALL.len()] }
+    }
 }
 
 impl Reached {

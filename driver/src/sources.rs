@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt};
 use skep_core::event::{Observation, SourceFault};
 use skep_core::id::{Address, Life, Source};
 
-use crate::discovery::{Announced, Discovery, ObservationSink, Observations, observations};
+use crate::discovery::{Announced, Discovery, ObservationSink, Observations, counted_observations};
 use crate::mail::Mail;
 use crate::node::Shared;
 use crate::runtime::Runtime;
@@ -56,7 +56,7 @@ pub(crate) async fn attend<R: Runtime>(topology: Topology<R>, runtime: R, shared
             life,
             address: shared.address.clone(),
         };
-        let (sink, observed) = observations();
+        let (sink, observed) = counted_observations(shared.reached.clone());
         let listening = join(run(&mut *source, runtime.clone(), me, sink), pass_on(&shared, &name, observed));
         let changed = shared.status.until(|state| {
             if state.is_leaving || state.ended.is_some() {

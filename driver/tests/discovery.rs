@@ -11,7 +11,7 @@ use skep::core::error::ConfigError;
 use skep::core::event::{Event, Observation, SourceFault};
 use skep::core::id::Source;
 use skep::discovery::{Announced, Discovery, ObservationSink};
-use skep::{ReadyError, Runtime, SimRuntime, StartError};
+use skep::{Limit, ReadyError, Runtime, SimRuntime, StartError};
 use support::{MILLI, PATIENCE, World, address, event};
 
 /// Says what it was given, then waits or panics.
@@ -29,6 +29,7 @@ impl Discovery<SimRuntime> for Says {
         for observation in self.observations.clone() {
             sink.observe(observation).await;
         }
+        sink.reached(Limit::BeaconSenders);
         assert!(!self.panics, "this panic is part of a test");
         pending().await
     }
@@ -76,6 +77,8 @@ fn a_source_that_panics_is_degraded_and_what_it_said_stands() {
         let counters = x.counters().await.expect("the node runs");
         assert_eq!((counters.sources, counters.sources_degraded), (2, 1), "it and the list of addresses");
         assert_eq!(counters.withdrawn, 0);
+        let reached = x.limits_reached().find(|(limit, _)| *limit == Limit::BeaconSenders);
+        assert_eq!(reached, Some((Limit::BeaconSenders, 1)), "what a source counts is its node's");
     });
 }
 

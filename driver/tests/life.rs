@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::join;
+use futures::future::{join, join_all};
 use skep::core::Instant;
 use skep::core::error::ConfigError;
 use skep::core::event::{Event, Evidence, Observation, Status};
@@ -155,6 +155,28 @@ fn a_cluster_that_has_as_many_names_as_it_may_refuses_more_and_counts_it() {
         assert!(!counted.contains(&0), "both are arbiters: {counted:?}");
         drop(two);
         world.until("its name is free", async || register(&b, "three").await.is_ok()).await;
+    });
+}
+
+#[test]
+fn an_arbiter_with_as_many_claims_as_may_wait_tells_another_s_callers_that_it_is_busy_and_counts_it() {
+    let world = World::new(1);
+    world.runtime.run(async {
+        let bounded = world.builder("a").worker::<Echo>().configure(|config| config.max_claims = 2).start();
+        let (a, b) = join(bounded, world.start("b")).await;
+        let a = a.expect("the node starts");
+        world.until("they meet", async || b.members().await.is_ok_and(|members| members.len() == 2)).await;
+        let claim = |number: u32| b.register::<Echo>(format!("n-{}", number % 4), Begin::Never, PATIENCE);
+        let told = join_all((0..40).map(claim)).await;
+        let busy = told.iter().filter(|told| **told == Err(RegisterError::Busy)).count() as u64;
+        let others = told.iter().filter(|told| **told == Err(RegisterError::Timeout)).count() as u64;
+        assert_eq!(busy + others, 40, "{told:?}");
+        let requests = |node: &Node| {
+            let mut all = node.limits_reached();
+            all.find(|(limit, _)| *limit == Limit::Requests).expect("each limit has its count").1
+        };
+        assert!(busy > 0 && others > 0, "{busy} of 40 are too many for a");
+        assert_eq!((requests(&a), requests(&b)), (busy, 0));
     });
 }
 

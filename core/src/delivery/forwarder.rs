@@ -31,6 +31,7 @@ pub struct Forwarder<M> {
     /// its way.
     departed: BTreeMap<String, Vec<(Life, Epoch)>>, // by text, which is what callers have
     departed_order: VecDeque<(Name, Epoch)>,
+    forgotten: u64,
     questions: Vec<Question>,
 }
 
@@ -77,6 +78,7 @@ impl<M> Default for Forwarder<M> {
             last_number: 0,
             departed: BTreeMap::new(),
             departed_order: VecDeque::new(),
+            forgotten: 0,
             questions: Vec::new(),
         }
     }
@@ -99,8 +101,14 @@ impl<M> Forwarder<M> {
             ways.retain(|(_, latest)| *latest != under);
             if ways.is_empty() {
                 self.departed.remove(oldest.as_str());
+                self.forgotten += 1;
             }
         }
+    }
+
+    /// How many names that had left were forgotten, too many having left since, since the last call.
+    pub fn take_forgotten(&mut self) -> u64 {
+        core::mem::take(&mut self.forgotten)
     }
 
     /// The name is here again. As long as anything of it is on its way ([`Forwarder::forwards`]), what comes for an
@@ -404,6 +412,7 @@ mod tests {
             (forwarder.way("n0", Epoch(0)), forwarder.way("new", Epoch(0))),
             (None, Some((B, Epoch(1))))
         );
+        assert_eq!((forwarder.take_forgotten(), forwarder.take_forgotten()), (1, 0), "each is counted once");
     }
 
     #[test]

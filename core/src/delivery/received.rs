@@ -12,6 +12,7 @@ const MAX_LIVES: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Received {
     last: BTreeMap<Life, u64>,
+    forgotten: u64,
 }
 
 impl Received {
@@ -24,8 +25,14 @@ impl Received {
         *last = number;
         if self.last.len() > MAX_LIVES {
             self.last.pop_first();
+            self.forgotten += 1;
         }
         true
+    }
+
+    /// How many lives gave way to later ones since the last call.
+    pub fn take_forgotten(&mut self) -> u64 {
+        core::mem::take(&mut self.forgotten)
     }
 }
 
@@ -58,6 +65,7 @@ mod tests {
             assert!(received.is_new(Life(life), 1));
         }
         assert_eq!(received.last.len(), MAX_LIVES);
+        assert_eq!((received.take_forgotten(), received.take_forgotten()), (10, 0), "each is counted once");
         assert!(!received.is_new(Life(MAX_LIVES as u64 + 10), 1), "the latest are remembered");
     }
 }

@@ -5,4 +5,13 @@
 pub enum Bound {
     /// `Config::max_names`: this arbiter refused a registration.
     Names,
+    /// `Config::max_claims`: a request of a user of this node, or one that another node's user makes of this arbiter, was
+    /// refused.
+    Claims,
+    /// `Config::max_groups`: a name was not let into one more group.
+    Groups,
+    /// Four times `Config::max_moves`: a copy that another node offered was refused. It offers it again later.
+    Copies,
+    /// What so many beaten copies of one name knew was heard by its winner, and one more was refused.
+    Beaten,
 }

@@ -8,7 +8,7 @@ use super::desk::Client;
 use super::reconcile;
 use crate::config::Backoff;
 use crate::error::{LookupError, RegisterError, UnregisterError};
-use crate::event::{Event, Output, Registration, Reply, WorkerSpec};
+use crate::event::{Bound, Event, Output, Registration, Reply, WorkerSpec};
 use crate::id::{CallId, ClaimId, Life, Name};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
@@ -70,6 +70,7 @@ impl Machine {
             self.event(Event::Registering { name: name.clone() });
         }
         if self.callers.waiting.len() >= self.config.max_claims {
+            self.reached(Bound::Claims);
             self.return_verdict(call, &name, &wish, Verdict::Busy);
             return;
         }

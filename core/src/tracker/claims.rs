@@ -42,6 +42,7 @@ impl Machine {
             return; // a retry of what is under way
         }
         if self.desk.waiters >= self.config.max_claims {
+            self.reached(Bound::Claims);
             self.answer(client, Verdict::Busy);
             return;
         }

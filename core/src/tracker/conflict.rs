@@ -9,7 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::host::{Phase, Then};
-use crate::event::{Handoff, MoveReason, Output, StopReason};
+use crate::event::{Bound, Handoff, MoveReason, Output, StopReason};
 use crate::id::{Epoch, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
@@ -162,7 +162,10 @@ impl Machine {
             _ if !matches!(worker.phase, Phase::Running) => return, // soon, perhaps: it asks again
             // It has said what it knows to one that beat it in turn: who asks again will know of that one.
             None if self.surrenders.0.contains_key(&name) => return,
-            None if worker.heard.len() >= MAX_BEATEN => Reception::Refused,
+            None if worker.heard.len() >= MAX_BEATEN => {
+                self.reached(Bound::Beaten);
+                Reception::Refused
+            }
             None => {
                 worker.heard.insert(beaten, Heard::Coming);
                 let output =

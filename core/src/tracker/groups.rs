@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::enrolment::{Enrolment, Presence};
 use super::registry::Before;
 use crate::error::GroupError;
-use crate::event::{Event, Output, Reply};
+use crate::event::{Bound, Event, Output, Reply};
 use crate::id::{CallId, Group, Name};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
@@ -63,6 +63,7 @@ impl Machine {
     /// A user wants a name in a group, or out of it.
     pub(crate) fn wish_group(&mut self, call: CallId, deadline: Instant, wish: GroupWish) {
         if self.groups.waiting.len() >= self.config.max_claims {
+            self.reached(Bound::Claims);
             self.answer_group(call, Err(GroupError::Busy));
             return;
         }
@@ -98,6 +99,7 @@ impl Machine {
         if *presence == Presence::In {
             let (groups, max) = (self.registry.groups_of(name), self.config.max_groups);
             if groups.len() >= max && !groups.contains(group) {
+                self.reached(Bound::Groups);
                 return Err(GroupError::TooMany { max });
             }
         }

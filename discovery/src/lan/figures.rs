@@ -18,6 +18,8 @@ pub struct BeaconFigures {
     pub stale: u64,
     /// Heard before.
     pub replayed: u64,
+    /// Senders that were forgotten because there were too many: what they sent before would be heard again.
+    pub forgotten: u64,
 }
 
 /// Where a source counts its beacons. A clone is the same tally.
@@ -32,6 +34,7 @@ struct Counts {
     forged: AtomicU64,
     stale: AtomicU64,
     replayed: AtomicU64,
+    forgotten: AtomicU64,
 }
 
 impl BeaconTally {
@@ -45,6 +48,7 @@ impl BeaconTally {
             forged: read(&self.0.forged),
             stale: read(&self.0.stale),
             replayed: read(&self.0.replayed),
+            forgotten: read(&self.0.forgotten),
         }
     }
 
@@ -56,6 +60,7 @@ impl BeaconTally {
             Counted::Forged => &self.0.forged,
             Counted::Stale => &self.0.stale,
             Counted::Replayed => &self.0.replayed,
+            Counted::Forgotten => &self.0.forgotten,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
@@ -70,4 +75,5 @@ pub(super) enum Counted {
     Forged,
     Stale,
     Replayed,
+    Forgotten,
 }

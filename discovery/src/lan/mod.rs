@@ -35,9 +35,9 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use futures::future::{Either, select, select_all};
 use futures::{FutureExt, SinkExt, StreamExt};
-use skep::Runtime;
 use skep::discovery::{Announced, Discovery, ObservationSink};
 use skep::secret::KeyRing;
+use skep::{Limit, Runtime};
 use skep_core::Instant;
 use skep_core::event::{Observation, SourceFault};
 use skep_core::id::Source;
@@ -269,6 +269,10 @@ impl<R: Runtime> Station<'_, R> {
         match verdict {
             Verdict::New | Verdict::Known => {
                 figures.count(Counted::Heard);
+                for _ in 0..self.window.take_forgotten() {
+                    figures.count(Counted::Forgotten);
+                    self.sink.reached(Limit::BeaconSenders);
+                }
                 let ttl = self.lan.every * 5;
                 self.sink.observe(Observation::Seen { peer: beacon.address, ttl }).await;
             }

@@ -5,6 +5,7 @@ use skep::discovery::observations;
 use skep::secret::Secret;
 use skep_core::id::{Address, Life};
 
+use super::window::MAX_SENDERS;
 use super::*;
 use crate::testing::me;
 
@@ -62,6 +63,35 @@ fn ten_thousand_of_each_sort_of_bad_beacon_are_counted_and_the_next_good_one_is_
         assert_eq!(station.on_packet(&beacon(now + 1).seal(&key, [2; 12])).await, Some(Verdict::Known));
         assert_eq!(observed.try_recv().ok(), Some(seen));
     });
-    let BeaconFigures { sent, heard, garbage, forged, stale, replayed } = lan.tally().read();
+    let BeaconFigures { sent, heard, garbage, forged, stale, replayed, forgotten } = lan.tally().read();
     assert_eq!((sent, heard, stale, replayed, garbage + forged), (0, 2, 0, OF_EACH, 2 * OF_EACH));
+    assert_eq!(forgotten, 0);
+}
+
+#[test]
+fn senders_without_end_are_heard_and_the_oldest_of_them_forgotten() {
+    let secret = Secret::new("0123456789abcdef0123456789abcdef").expect("a good secret");
+    let key = secret.key(PURPOSE);
+    let lan = Lan::new(KeyRing::new([secret]).expect("one is enough"));
+    let runtime = SimRuntime::new(1);
+    let (sink, mut observed) = observations();
+    let window = Window::new(lan.freshness);
+    let (runtime, me) = (runtime, me());
+    let mut station =
+        Station { lan: &lan, runtime: runtime.clone(), me, sink, window, last_sent: 0, degraded: false };
+    let now = runtime.unix_micros();
+    runtime.run(async {
+        for life in 1..=MAX_SENDERS as u64 + 7 {
+            let beacon = Beacon {
+                cluster: crate::testing::me().cluster,
+                life: Life(life << 32),
+                address: Address::new("10.0.0.1:7000").expect("a good address"),
+                sent: now + life,
+            };
+            assert_eq!(station.on_packet(&beacon.seal(&key, [1; 12])).await, Some(Verdict::New));
+            assert!(observed.try_recv().is_ok(), "{life} is heard");
+        }
+    });
+    let BeaconFigures { heard, forgotten, .. } = lan.tally().read();
+    assert_eq!((heard, forgotten), (MAX_SENDERS as u64 + 7, 7));
 }

@@ -14,6 +14,7 @@ pub(super) struct Window {
     width: u64,
     /// When each sent its last beacon, by its own clock.
     last: BTreeMap<Life, u64>,
+    forgotten: u64,
 }
 
 /// Whether a beacon counts.
@@ -32,7 +33,11 @@ pub(super) enum Verdict {
 impl Window {
     /// Beacons count whose time is no further from ours.
     pub(super) fn new(width: Duration) -> Self {
-        Self { width: u64::try_from(width.as_micros()).unwrap_or(u64::MAX), last: BTreeMap::new() }
+        Self {
+            width: u64::try_from(width.as_micros()).unwrap_or(u64::MAX),
+            last: BTreeMap::new(),
+            forgotten: 0,
+        }
     }
 
     /// A beacon of this sender and this time is heard, now; all in Unix microseconds.
@@ -65,7 +70,13 @@ impl Window {
             && let Some(oldest) = self.last.iter().min_by_key(|(_, last)| **last).map(|(&life, _)| life)
         {
             self.last.remove(&oldest);
+            self.forgotten += 1;
         }
+    }
+
+    /// How many senders gave way to others since the last call, although what they sent may be fresh.
+    pub(super) fn take_forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.forgotten)
     }
 }
 
@@ -98,6 +109,8 @@ mod tests {
             assert_eq!(window.judge(Life(life), NOW + life, NOW), Verdict::New);
         }
         assert_eq!(window.last.len(), MAX_SENDERS);
+        assert_eq!(window.take_forgotten(), 10_000 - MAX_SENDERS as u64);
+        assert_eq!(window.take_forgotten(), 0, "each is counted once");
         assert_eq!(window.judge(Life(9_999), NOW + 9_999, NOW), Verdict::Replayed);
     }
 }

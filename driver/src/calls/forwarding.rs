@@ -65,7 +65,10 @@ impl Router {
         mailbox: &dyn Delivery,
     ) {
         let received = self.received(); // what is forwarded to us meanwhile is forwarded by number, or before
-        self.forwarder().depart(name.clone(), to, under);
+        let mut forwarder = self.forwarder();
+        forwarder.depart(name.clone(), to, under);
+        self.reached.add(Limit::Departed, forwarder.take_forgotten());
+        drop(forwarder);
         mailbox.forward(Forwarding { router: self.clone(), name: name.clone(), to, under });
         self.withdraw(name, epoch);
         drop(received);
@@ -153,6 +156,7 @@ impl Router {
             }
             return Some(());
         }
+        self.reached.add(Limit::Forwarders, received.take_forgotten());
         let until = self.platform.now() + Duration::from_micros(header.remaining_micros);
         let caller = header.caller.map(|caller| (caller, Waiting { until, chain: header.chain }));
         let message = MessageId(header.message);

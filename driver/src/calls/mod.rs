@@ -14,6 +14,8 @@ mod pending;
 mod publish;
 mod reply;
 mod router;
+#[cfg(all(test, feature = "sim"))]
+mod tests;
 mod wheel;
 mod wire;
 

@@ -10,6 +10,7 @@ use super::holding::{Letter, Way};
 use super::reply::ReplyPath;
 use super::router::Router;
 use super::wire::PUBLISHED;
+use crate::limits::Limit;
 use crate::link::Link;
 use crate::worker::{Message, MessageId};
 
@@ -75,7 +76,11 @@ impl Router {
                 self.hand_over(name, epoch, MessageId(id), message, ReplyPath::nobody().of_parked(parked));
             }
         }
-        receivers.is_empty().then_some(())
+        if !receivers.is_empty() {
+            self.reached.count(Limit::Receivers);
+            return None;
+        }
+        Some(())
     }
 }
 

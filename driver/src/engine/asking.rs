@@ -2,12 +2,10 @@
 
 use futures::channel::oneshot;
 use skep_core::Instant;
-use skep_core::error::{GroupError, LookupError, RegisterError, UnregisterError};
 use skep_core::event::{Input, Registration, Reply, Request};
 use skep_core::id::{CallId, Name};
 
 use super::Engine;
-use crate::limits::Limit;
 use crate::logging;
 use crate::mail::{Attaching, Guest};
 use crate::transport::Dialer;
@@ -39,9 +37,6 @@ impl<D: Dialer> Engine<D> {
         match asked.answer {
             Answer::ToNobody => logging::unheard(&asked.request, &reply),
             Answer::To(sender) => {
-                if is_refused_as_too_many(&reply) {
-                    self.shared.reached.count(Limit::Requests);
-                }
                 let _ = sender.send(reply); // a caller that gave up
             }
             Answer::ToGuest(sender, guest) => {
@@ -65,15 +60,5 @@ impl<D: Dialer> Engine<D> {
         };
         self.host.attach(name, registration.epoch, registration.kind.clone(), guest);
         notice
-    }
-}
-
-fn is_refused_as_too_many(reply: &Reply) -> bool {
-    match reply {
-        Reply::Registered(result) => matches!(result, Err(RegisterError::Busy)),
-        Reply::Unregistered(result) => matches!(result, Err(UnregisterError::Busy)),
-        Reply::Located(result) => matches!(result, Err(LookupError::Busy)),
-        Reply::Grouped(result) => matches!(result, Err(GroupError::Busy)),
-        _ => false, // refused for no such reason
     }
 }

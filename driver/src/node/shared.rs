@@ -46,7 +46,7 @@ impl Shared {
         let reached = Arc::<Reached>::default();
         let router = Router::new(platform.clone(), life, max_state, bounds, inbox.clone(), reached.clone());
         let router = Arc::new(router);
-        let names = Names::new(life, name.clone());
+        let names = Names::new(life, name.clone(), reached.clone());
         Self {
             name,
             cluster,

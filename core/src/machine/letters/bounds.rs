@@ -1,7 +1,11 @@
 //! Bounds that a peer's letters reach: what it is told there, and that it is counted.
 
+use super::late::running_here;
 use super::*;
+use crate::error::GroupError;
 use crate::event::Bound;
+use crate::id::Group;
+use crate::wire::message::{Offer, Readiness, Reception, Surrender, Withdraw};
 
 impl Letters {
     /// Names whose arbiter a is.
@@ -78,4 +82,133 @@ fn a_start_that_came_to_nothing_counts_no_longer() {
     letters.claims(3, &names[1], Wish::Register(managed()));
     assert_eq!(letters.verdict(3), None, "it is being started");
     assert_eq!(letters.reached(Bound::Names), 1);
+}
+
+#[test]
+fn a_peer_s_claims_beyond_those_that_may_wait_are_told_that_its_arbiter_is_busy() {
+    let mut config = config("a", A);
+    config.max_claims = 2;
+    let mut letters = Letters::with(config);
+    let ours = letters.name_of(A);
+    for seq in 1..=3 {
+        letters.claims(seq, &ours, Wish::Register(managed())); // the second and the third wait for the first
+    }
+    assert!(
+        !letters.said.iter().any(|said| matches!(said, Message::ClaimReply(_))),
+        "nothing is decided yet"
+    );
+    for seq in [4, 5] {
+        letters.claims(seq, &ours, Wish::Register(managed()));
+        assert_eq!(letters.verdict(seq), Some(Verdict::Busy));
+    }
+    assert_eq!(letters.reached(Bound::Claims), 2);
+    letters.claims(2, &ours, Wish::Register(managed()));
+    assert_eq!(letters.verdict(2), None, "a retry of one that waits is no other claim");
+    letters.pass(Duration::from_secs(6));
+    letters.claims(6, &ours, Wish::Register(managed()));
+    assert_eq!(letters.verdict(6), None, "there is room again");
+    assert_eq!(letters.reached(Bound::Claims), 2);
+}
+
+#[test]
+fn this_node_s_own_requests_are_bounded_alike() {
+    let mut config = config("a", A);
+    config.max_claims = 1;
+    let mut letters = Letters::with(config);
+    let theirs = letters.name_of(B);
+    let register = || Request::Register { name: theirs.clone(), worker: managed() };
+    let first = letters.call(register());
+    let second = letters.call(register());
+    assert_eq!(letters.answer(second), Some(Reply::Registered(Err(RegisterError::Busy))));
+    assert_eq!(letters.answer(first), None, "b has not answered");
+    assert_eq!(letters.reached(Bound::Claims), 1);
+    let here = letters.name_of(A);
+    running_here(&mut letters, &here);
+    let group = Group::new("g").expect("a good name");
+    letters.call(Request::JoinGroup { group: group.clone(), name: here.clone() }); // b is to hold it
+    let second = letters.call(Request::JoinGroup { group, name: here });
+    assert_eq!(letters.answer(second), Some(Reply::Grouped(Err(GroupError::Busy))));
+    assert_eq!(letters.reached(Bound::Claims), 2);
+}
+
+#[test]
+fn a_name_is_let_into_so_many_groups_and_no_more() {
+    let mut config = config("a", A);
+    config.max_groups = 3;
+    let mut letters = Letters::with(config);
+    let ours = letters.name_of(A);
+    running_here(&mut letters, &ours);
+    for number in 0..5 {
+        let group = Group::new(format!("g{number}")).expect("a good name");
+        let call = letters.call(Request::JoinGroup { group, name: ours.clone() });
+        let refused = Some(Reply::Grouped(Err(GroupError::TooMany { max: 3 })));
+        assert_eq!(letters.answer(call), if number < 3 { None } else { refused });
+    }
+    assert_eq!(letters.reached(Bound::Groups), 2);
+}
+
+#[test]
+fn so_many_copies_are_prepared_here_and_no_more() {
+    let mut config = config("a", A);
+    config.max_moves = 2;
+    let mut letters = Letters::with(config);
+    letters.tell(Records {
+        records: List(
+            [Record { revision: Revision(1), announced: Announced::Leaving, ..record("b", B) }].into(),
+        ),
+    });
+    let offers = |seq: u64| Offer {
+        name: name(&format!("moves-{seq}")),
+        dot: Dot { life: B, seq },
+        claim: ClaimId { life: B, seq },
+        spec: managed(),
+        replaces: Epoch(seq << 20),
+        epoch: Epoch((100 + seq) << 20),
+        state: None,
+    };
+    for seq in 1..=10 {
+        letters.said.clear();
+        letters.tell(offers(seq));
+        let refused = letters
+            .said
+            .iter()
+            .any(|said| matches!(said, Message::OfferReply(reply) if reply.answer == Readiness::Refused));
+        assert_eq!(refused, seq > 8, "offer {seq}");
+    }
+    let prepared = letters.outputs.iter().filter(|output| matches!(output, Output::Prepare { .. })).count();
+    assert_eq!((prepared, letters.reached(Bound::Copies)), (8, 2));
+    letters.tell(Withdraw { name: name("moves-1"), epoch: Epoch(101 << 20) });
+    let stops = letters.outputs.iter().any(|output| matches!(output, Output::Stop { .. }));
+    assert!(stops, "it is dropped");
+    letters.input(Input::WorkerStopped {
+        name: name("moves-1"),
+        epoch: Epoch(101 << 20),
+        outcome: Stopped::Kindly,
+    });
+    letters.tell(offers(9));
+    let prepared = letters.outputs.iter().filter(|output| matches!(output, Output::Prepare { .. })).count();
+    assert_eq!((prepared, letters.reached(Bound::Copies)), (9, 2), "there is room again");
+}
+
+#[test]
+fn a_winner_hears_so_many_beaten_copies_and_no_more() {
+    let mut letters = Letters::new();
+    let ours = letters.name_of(B); // b orders it
+    let winner = running_here(&mut letters, &ours);
+    for beaten in 1..=70 {
+        letters.said.clear();
+        letters.tell(Surrender { name: ours.clone(), winner, beaten: Epoch(beaten), bytes: 8 });
+        let answers: Vec<Reception> = (letters.said.iter())
+            .filter_map(|said| match said {
+                Message::SurrenderReply(reply) => Some(reply.answer),
+                _ => None,
+            })
+            .collect();
+        let expected = if beaten <= 64 { Reception::Accepted } else { Reception::Refused };
+        assert_eq!(answers, [expected], "the copy {beaten}");
+    }
+    let heard =
+        letters.outputs.iter().filter(|output| matches!(output, Output::ResolveConflict { .. })).count();
+    assert_eq!((heard, letters.reached(Bound::Beaten)), (64, 6));
+    assert!(letters.a.registry.winner(&ours).is_some_and(|entry| entry.epoch == winner), "it runs on");
 }

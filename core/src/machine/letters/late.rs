@@ -3,7 +3,7 @@
 use super::*;
 
 /// A worker of b's wish that runs here, and is recorded.
-fn running_here(letters: &mut Letters, name: &Name) -> Epoch {
+pub(super) fn running_here(letters: &mut Letters, name: &Name) -> Epoch {
     let epoch = Epoch(5 << 20);
     letters.tell(order(name, epoch, None));
     letters.input(Input::WorkerStarted { name: name.clone(), epoch, result: Ok(()) });

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::event::{Event, Output, StartReason, StopReason, WorkerSpec};
+use crate::event::{Bound, Event, Output, StartReason, StopReason, WorkerSpec};
 use crate::id::{Epoch, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::membership::Announced;
@@ -37,7 +37,7 @@ impl Machine {
     }
 
     /// Whether by our view this worker is to move here, now.
-    fn takes(&self, from: Life, offer: &Offer) -> bool {
+    fn takes(&mut self, from: Life, offer: &Offer) -> bool {
         let wanted = self.table.mine().announced == Announced::Up
             && self.choose_host(&offer.name, &offer.spec, &Default::default()) == Some(self.me);
         // A node that leaves may have found nobody better.
@@ -50,14 +50,13 @@ impl Machine {
             || self.registry.winner(&offer.name).is_some_and(|entry| entry.dot != offer.dot);
         let free =
             !self.host.workers.contains_key(&offer.name) && !self.host.has_ended(&offer.name, offer.epoch);
-        let preparing = self.host.prepared.len() < self.config.max_moves.saturating_mul(SOURCES);
-        (wanted || escapes)
-            && self.quorum().is_ok()
-            && able
-            && !overtaken
-            && free
-            && preparing
-            && offer.dot.seq > 0
+        let is_ours =
+            (wanted || escapes) && self.quorum().is_ok() && able && !overtaken && free && offer.dot.seq > 0;
+        let has_room = self.host.prepared.len() < self.config.max_moves.saturating_mul(SOURCES);
+        if is_ours && !has_room {
+            self.reached(Bound::Copies);
+        }
+        is_ours && has_room
     }
 
     fn prepare(&mut self, from: Life, offer: Offer) {

@@ -1,7 +1,7 @@
 //! Names in groups: they stay there wherever they run, leave with their registration, and every node says the same.
 
 use skep_core::error::GroupError;
-use skep_core::event::{Reply, Request, WorkerSpec};
+use skep_core::event::{Bound, Reply, Request, WorkerSpec};
 use skep_core::id::Name;
 
 use super::{cluster, millis};
@@ -192,6 +192,7 @@ pub fn a_name_is_in_so_many_groups_and_no_more() {
         assert_eq!(world.join(nodes[0], &format!("g{number}"), "x"), Ok(()));
     }
     assert_eq!(world.join(nodes[0], "one more", "x"), Err(GroupError::TooMany { max: 256 }));
+    assert_eq!(world[nodes[0]].reached, [Bound::Groups], "it is counted once");
     assert_eq!(world.join(nodes[0], "g7", "x"), Ok(()), "where it is already it stays");
     assert_eq!(world.leave(nodes[0], "g7", "x"), Ok(()));
     assert_eq!(world.join(nodes[0], "one more", "x"), Ok(()));
