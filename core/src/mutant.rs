@@ -164,6 +164,8 @@ mutants! {
     RestoredOnlyAtOnce,
     /// A peer that keeps another link with us, which has yet to come up here, is taken for gone.
     OtherLinkForgotten,
+    /// Who becomes the arbiter decides what its own callers wished, and be it answered by the former one.
+    AnsweredClaimsDecided,
     /// Who stood still takes what is said on links that came up meanwhile for new.
     OldLinksTrusted,
     /// A newcomer drops places in groups of a registration that it has yet to hear of.

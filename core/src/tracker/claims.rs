@@ -95,6 +95,10 @@ impl Machine {
             && matches!(waiter.wish, Wish::Register(_) | Wish::Locate)
             && self.quorum().is_ok()
         {
+            if self.has_other_copies(name) {
+                self.answer(waiter.client, Verdict::Stale); // who still waits asks again: by then it has ended
+                return;
+            }
             self.begin_takeover(name, entry.dot, BTreeSet::new(), 0); // who asks hears where it went
             self.wait_behind(name, waiter);
             return;
@@ -240,11 +244,18 @@ impl Machine {
         }
     }
 
-    /// A gate was passed: its claims are decided.
+    /// A gate was passed: its claims are decided. Of our own the arbiter before us may have answered some meanwhile: what
+    /// was wished then is not wished any more.
     pub(super) fn serve_queued(&mut self) {
         let open = self.desk.queued.keys().filter(|name| self.is_settled(name));
         for name in open.cloned().collect::<alloc::vec::Vec<_>>() {
-            let queue = self.desk.queued.remove(&name).expect("it was just listed");
+            let mut queue = self.desk.queued.remove(&name).expect("it was just listed");
+            if !self.broken(Mutant::AnsweredClaimsDecided) {
+                let all = queue.len();
+                let me = self.me;
+                queue.retain(|waiter| waiter.client.from != me || self.callers.awaits(waiter.client.id));
+                self.desk.waiters -= all - queue.len();
+            }
             self.serve_behind(&name, queue);
         }
     }

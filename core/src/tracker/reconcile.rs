@@ -291,7 +291,7 @@ impl Machine {
 
     /// Whether a beaten registration of this name may still run, under a strategy that has no name run twice. Under
     /// another one the winner runs first, to hear what the beaten copy knows.
-    fn has_other_copies(&self, name: &Name) -> bool {
+    pub(super) fn has_other_copies(&self, name: &Name) -> bool {
         let may_run = |loser: &Entry| {
             let holder = loser.holder().filter(|_| !loser.is_attached());
             holder.is_some_and(|life| life == self.me || self.may_run(life))
