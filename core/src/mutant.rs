@@ -166,6 +166,8 @@ mutants! {
     OtherLinkForgotten,
     /// Who becomes the arbiter decides what its own callers wished, and be it answered by the former one.
     AnsweredClaimsDecided,
+    /// An attached worker that was removed by who took its node for gone is not registered again by that node.
+    AttachedRemovedUnheard,
     /// Who stood still takes what is said on links that came up meanwhile for new.
     OldLinksTrusted,
     /// A newcomer drops places in groups of a registration that it has yet to hear of.

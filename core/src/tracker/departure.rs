@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::host::{Phase, Then};
+use super::host::{Attached, Phase, Then};
 use crate::error::{DrainError, Refusal, RetireReason};
 use crate::event::{Output, Reply, StopReason, WorkerSpec};
 use crate::id::{CallId, Name};
@@ -86,7 +86,7 @@ impl Machine {
             self.departure.anew = Some(again);
         }
         self.table.announce(Announced::Leaving);
-        for (name, epoch) in core::mem::take(&mut self.host.attached) {
+        for (name, Attached { epoch, .. }) in core::mem::take(&mut self.host.attached) {
             let grace = self.config.stop_grace;
             self.outputs.push_back(Output::Stop { name, epoch, grace, why: StopReason::Conflict });
         }

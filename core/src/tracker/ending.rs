@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::host::{Hosted, Phase, Then};
+use super::host::{Attached, Hosted, Phase, Then};
 use crate::event::{EndReason, Event, Exit, Output, StartReason, StopReason, Stopped};
 use crate::id::{Epoch, Life, Name, Reason};
 use crate::machine::Machine;
@@ -20,7 +20,7 @@ const ORPHANED_RETRIES: u32 = 4;
 
 impl Machine {
     pub(crate) fn on_worker_exited(&mut self, name: &Name, epoch: Epoch, exit: Exit) {
-        if self.host.attached.get(name) == Some(&epoch) {
+        if self.host.attached.get(name).is_some_and(|attached| attached.epoch == epoch) {
             self.detach(name, exit);
             return;
         }
@@ -47,7 +47,7 @@ impl Machine {
 
     /// An attached worker ended: its registration ends with it.
     fn detach(&mut self, name: &Name, exit: Exit) {
-        let Some(epoch) = self.host.attached.remove(name) else {
+        let Some(Attached { epoch, .. }) = self.host.attached.remove(name) else {
             return;
         };
         self.event(Event::Stopped { name: name.clone(), epoch, why: EndReason::Exited(exit) });

@@ -159,7 +159,8 @@ impl Entry {
         Self { dot: self.dot, name: self.name.clone(), epoch, state, handed_on: 0 }
     }
 
-    /// Its end, because another registration of its name goes on, perhaps by the same wish.
+    /// Its end, and not that of the wish for it: another registration of its name goes on, perhaps by the same wish, or
+    /// its node is taken for gone.
     pub(crate) fn beaten(&self, epoch: Epoch) -> Self {
         Self { state: State::Removed { claim: None }, ..self.removed(epoch) }
     }

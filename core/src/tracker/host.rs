@@ -16,8 +16,8 @@ pub(crate) struct Host {
     pub(crate) workers: BTreeMap<Name, Hosted>,
     /// Those of them that share a key, by that key.
     by_key: BTreeMap<Name, BTreeSet<Name>>,
-    /// The attached ones whose record says that they run here, with its epoch.
-    pub(super) attached: BTreeMap<Name, Epoch>,
+    /// The attached ones whose record says that they run here.
+    pub(super) attached: BTreeMap<Name, Attached>,
     /// Starts that ended, by name: an order for one of them is an echo.
     ended: BTreeMap<Name, Epoch>,
     ended_order: VecDeque<Name>,
@@ -25,6 +25,15 @@ pub(crate) struct Host {
     pub(super) unrecorded: BTreeSet<Name>,
     /// Copies that are being prepared, or are ready.
     pub(super) prepared: BTreeSet<Name>,
+}
+
+/// An attached worker, as its record has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Attached {
+    pub(super) dot: Dot,
+    pub(super) epoch: Epoch,
+    /// By whose wish.
+    pub(super) claim: ClaimId,
 }
 
 /// One worker.

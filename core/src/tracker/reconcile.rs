@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::entry::Entry;
-use super::host::{Phase, Then};
+use super::enrolment::{Enrolment, Presence};
+use super::entry::{Entry, State};
+use super::host::{Attached, Phase, Then};
 use super::registry::Before;
-use crate::event::{Event, Output, StopReason};
+use crate::event::{Event, Output, StopReason, WorkerSpec};
 use crate::id::{Life, Name};
 use crate::machine::Machine;
 use crate::membership::Announced;
@@ -36,6 +37,10 @@ impl Machine {
         loop {
             let changed = self.registry.take_changed();
             for (name, before) in changed {
+                if self.outlives_removal(&name, &before) {
+                    self.registry.was(name, before);
+                    continue;
+                }
                 let placement = self.registry.winner(&name).and_then(Entry::placement);
                 if placement.is_some() || before != Before::Free {
                     self.outputs.push_back(Output::Place { name: name.clone(), placement });
@@ -175,6 +180,30 @@ impl Machine {
         }
     }
 
+    /// An attached worker of ours was removed by who took this node for gone, as each side of a cut does: it is
+    /// registered as it was, unless somebody else has its name by now.
+    fn outlives_removal(&mut self, name: &Name, before: &Before) -> bool {
+        let Some(&Attached { dot, epoch, claim }) = self.host.attached.get(name) else {
+            return false;
+        };
+        let is_removed =
+            self.registry.entry(dot).is_some_and(|entry| !entry.is_live() && entry.claim().is_none());
+        let is_free = self.registry.winner(name).is_none() && self.table.mine().announced == Announced::Up;
+        if !is_removed || !is_free || self.broken(Mutant::AttachedRemovedUnheard) {
+            return false;
+        }
+        let dot = self.next_dot();
+        let (holder, spec, side) = (Some(self.me), WorkerSpec::Attached, self.side);
+        let state = State::Live { holder, claim, spec, side, crashes: None };
+        self.write(Entry { dot, name: name.clone(), epoch, state, handed_on: 0 });
+        let groups = if let Before::Registered { groups } = before { groups.as_slice() } else { &[] };
+        for group in groups {
+            let (group, stamp) = (group.clone(), self.next_epoch());
+            self.write(Enrolment { dot, group, stamp, presence: Presence::In, handed_on: 0 });
+        }
+        true
+    }
+
     /// Attached workers are told when their registration ends, and live on.
     fn look_at_attached(&mut self, name: &Name) {
         self.end_doubles(name);
@@ -186,16 +215,18 @@ impl Machine {
         if let Some(dot) = ours.filter(|entry| self.has_ended(entry)).map(|entry| entry.dot) {
             return self.write_removal(dot); // and we look again
         }
-        let now = ours.map(|entry| entry.epoch);
+        let attached =
+            |entry: &Entry| Some(Attached { dot: entry.dot, epoch: entry.epoch, claim: entry.claim()? });
+        let now = ours.and_then(attached);
         let before = self.host.attached.get(name).copied();
         if before == now {
             return;
         }
         match now {
-            Some(epoch) => drop(self.host.attached.insert(name.clone(), epoch)),
+            Some(attached) => drop(self.host.attached.insert(name.clone(), attached)),
             None => drop(self.host.attached.remove(name)),
         }
-        if let (Some(epoch), None) = (before, now) {
+        if let (Some(Attached { epoch, .. }), None) = (before, now) {
             let why = if self.registry.winner(name).is_some() {
                 StopReason::Conflict
             } else {
@@ -209,7 +240,8 @@ impl Machine {
     /// What a second arbiter made of the claim of an attached worker of ours: its caller heard of the one, and does not
     /// change its epoch.
     fn end_doubles(&mut self, name: &Name) {
-        let Some(&epoch) = self.host.attached.get(name).filter(|_| self.registry.has_losers(name)) else {
+        let ours = self.host.attached.get(name).filter(|_| self.registry.has_losers(name));
+        let Some(&Attached { epoch, .. }) = ours else {
             return;
         };
         if self.broken(Mutant::DoublesSettledByRank) {
@@ -314,11 +346,12 @@ impl Machine {
             self.vacant.remove(name);
             return; // we look again when it has ended
         }
-        if entry.is_attached() || self.has_ended(entry) {
-            if self.broken(Mutant::AttachedOutliveTheirNode) {
-                return;
+        if self.has_ended(entry) {
+            self.write_removal(entry.dot); // nobody wants it
+        } else if entry.is_attached() {
+            if !self.broken(Mutant::AttachedOutliveTheirNode) {
+                self.write_vacated(entry.dot);
             }
-            self.write_removal(entry.dot); // it died with its node, nobody can start it again, or nobody wants it
         } else if !self.broken(Mutant::NoTakeover) {
             self.vacant.insert(name.clone());
         }

@@ -198,6 +198,11 @@ impl Registry {
         true
     }
 
+    /// It was like this before it changed, and changed again.
+    pub(crate) fn was(&mut self, name: Name, before: Before) {
+        self.changed.insert(name, before);
+    }
+
     /// Something of this name is about to change: remembers how it was, unless that is remembered already.
     fn note(&mut self, name: &Name) {
         if self.changed.contains_key(name) {

@@ -65,6 +65,15 @@ impl Machine {
         }
     }
 
+    /// Writes down that an attached worker has ended with its node. That says nothing of the wish for it: a node that is
+    /// there after all registers it again.
+    pub(super) fn write_vacated(&mut self, dot: Dot) {
+        let standing = self.registry.entry(dot).filter(|entry| entry.is_live());
+        if let Some(ended) = standing.map(|entry| entry.beaten(self.registry.newest())) {
+            self.write(ended);
+        }
+    }
+
     /// Writes down that a registration has ended for the sake of another one of its name. Where both were made of one
     /// wish they are one to its caller, and so the other takes its places in groups.
     pub(super) fn write_beaten(&mut self, beaten: &Entry, by: Dot) {

@@ -200,7 +200,7 @@ pub fn a_name_is_in_so_many_groups_and_no_more() {
 }
 
 impl World {
-    fn join(&mut self, node: ProcessId, to: &str, text: &str) -> Result<(), GroupError> {
+    pub(super) fn join(&mut self, node: ProcessId, to: &str, text: &str) -> Result<(), GroupError> {
         self.group_wish(node, Request::JoinGroup { group: group(to), name: name(text) })
     }
 

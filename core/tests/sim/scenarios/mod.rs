@@ -143,6 +143,7 @@ scenarios! {
     registration::a_kind_that_nobody_knows_is_an_error_at_once,
     registration::traffic_at_rest_does_not_grow_with_the_names,
     sides::a_name_that_both_sides_of_a_cut_registered_stays_on_the_larger_one,
+    sides::attached_workers_outlive_a_cut_with_their_groups_whoever_took_their_nodes_for_gone,
     sides::what_is_unregistered_while_two_registrations_stand_runs_nowhere,
     supervision::names_of_one_key_run_on_one_node_wherever_that_is,
     supervision::the_end_of_one_restarts_those_that_it_binds_in_their_order_and_no_others,

@@ -1,8 +1,12 @@
 //! A cut, users on both sides of it, and what becomes of what they registered.
 
-use super::{NAMES, millis};
-use crate::calls::managed;
+use skep_core::error::LookupError;
+use skep_core::event::WorkerSpec;
+
+use super::{NAMES, cluster, millis};
+use crate::calls::{managed, name};
 use crate::faults::kind;
+use crate::groups::group;
 use crate::world::{ProcessId, Settings, SiteId, World};
 
 #[test]
@@ -69,6 +73,46 @@ pub fn what_is_unregistered_while_two_registrations_stand_runs_nowhere() {
         world.rest();
         for name in &names {
             assert_eq!(world.runs_on(name), None, "seed {seed}: {name} was removed");
+        }
+    }
+}
+
+#[test]
+pub fn attached_workers_outlive_a_cut_with_their_groups_whoever_took_their_nodes_for_gone() {
+    for seed in 0..6 {
+        let (mut world, nodes) = cluster(seed, 5);
+        let text = |number: usize| format!("n{number}");
+        for (number, &node) in nodes.iter().enumerate() {
+            assert!(world.claim(node, &text(number), WorkerSpec::Attached).is_ok(), "seed {seed}");
+            assert_eq!(world.join(node, "group", &text(number)), Ok(()));
+        }
+        world.rest();
+        let before = world[nodes[0]].places.clone();
+        let alone: Vec<SiteId> = nodes[..1].iter().map(|&node| world[node].site).collect();
+        world.cut_off(&alone);
+        world.wait(millis(5000));
+        assert_eq!(
+            world.locate(nodes[0], &text(1)),
+            Err(LookupError::NotFound),
+            "its node is gone from here"
+        );
+        assert_eq!(world.locate(nodes[1], &text(0)), Err(LookupError::NotFound), "and from there");
+        assert!(
+            world.claim(nodes[2], &text(0), WorkerSpec::Attached).is_ok(),
+            "so that another may have its name"
+        );
+        world.mend_cut();
+        world.rest();
+        for &node in &nodes {
+            for (number, &holder) in nodes.iter().enumerate() {
+                let holder = if number == 0 { nodes[2] } else { holder };
+                let stands = world[node].places.get(&name(&text(number))).and_then(|place| place.holder);
+                assert_eq!(stands, Some(world[holder].life), "seed {seed}: n{number}");
+            }
+            let (now, was) = (&world[node].places[&name("n1")], &before[&name("n1")]);
+            assert_eq!(now.epoch, was.epoch, "its worker is the same");
+            let seats = world[node].groups[&group("group")].len();
+            assert_eq!(seats, 4, "seed {seed}: all but the one that lost its name");
         }
     }
 }
