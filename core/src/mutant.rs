@@ -168,6 +168,8 @@ mutants! {
     AnsweredClaimsDecided,
     /// An attached worker that was removed by who took its node for gone is not registered again by that node.
     AttachedRemovedUnheard,
+    /// A life is remembered for the sake of what it wrote of places in groups of registrations that nobody knows.
+    OrphansKeepLives,
     /// Who stood still takes what is said on links that came up meanwhile for new.
     OldLinksTrusted,
     /// A newcomer drops places in groups of a registration that it has yet to hear of.

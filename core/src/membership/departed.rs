@@ -37,6 +37,9 @@ pub(crate) struct Departed {
     forgotten: BTreeMap<Life, Gone>,
 }
 
+/// So many digests are awaited before a place of nobody's is thought to be one.
+const DIGESTS: u32 = 3;
+
 /// A life that is down.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Due {
@@ -44,6 +47,8 @@ struct Due {
     at: Instant,
     /// Whether a peer has forgotten it, and so what is left of it here is ours to hand on, arbiter or not.
     is_told: bool,
+    /// How often it was looked at.
+    tries: u32,
     heard: Heard,
 }
 
@@ -109,7 +114,7 @@ impl Machine {
             },
         };
         self.detector.expected.remove(&life);
-        self.departed.down.insert(life, Due { at, is_told: false, heard });
+        self.departed.down.insert(life, Due { at, is_told: false, tries: 0, heard });
         self.timers.set(at, Timer::Forget(life));
     }
 
@@ -130,8 +135,12 @@ impl Machine {
             return;
         };
         due.at = again;
-        let all = due.is_told;
+        due.tries += 1;
+        let (all, tries) = (due.is_told, due.tries);
         self.hand_on(life, all);
+        if tries > DIGESTS && self.knows_all_logs() && !self.broken(Mutant::OrphansKeepLives) {
+            self.registry.end_orphans_of(life);
+        }
         if self.is_spent(life) {
             self.forget(life);
         } else {

@@ -292,6 +292,14 @@ impl Registry {
         }
     }
 
+    /// Drops what this life wrote of places in groups of registrations that nobody knows.
+    pub(crate) fn end_orphans_of(&mut self, writer: Life) {
+        let dots = self.written_by(writer).map(|key| key.dot());
+        for dot in dots.filter(|dot| !self.entries.contains_key(dot)).collect::<Vec<_>>() {
+            self.end_seats(dot);
+        }
+    }
+
     pub(crate) fn log(&self, origin: Life) -> Option<&Log> {
         self.logs.get(&origin)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::world::{FORGET_LATE, ProcessId, Violation, World};
+use crate::world::{FORGET_LATE, ProcessId, SiteId, Violation, World};
 
 /// Within this time after the last life is forgotten all traces of it are gone: removals are acknowledged twice by
 /// all, and each pair compares its positions once in as many digests as there are members.
@@ -35,6 +35,13 @@ impl World {
         running.iter().find_map(|&process| self.excess_of(process, running.len()))
     }
 
+    /// How many lives began where nobody is left: where a second node of some name was, once or more often.
+    fn lives_of_twins(&self) -> usize {
+        let left: BTreeSet<SiteId> =
+            self.all_running().into_iter().map(|process| self[process].site).collect();
+        self.processes.iter().filter(|process| !left.contains(&process.site)).count()
+    }
+
     /// What a machine holds beyond its members and names.
     fn excess_of(&self, process: ProcessId, members: usize) -> Option<String> {
         let (places, workers) = (&self[process].places, self[process].workers.len());
@@ -43,8 +50,8 @@ impl World {
             ("members", members),
             ("offenders", 0),
             ("members seen", members),
-            // a later life of a node whose earlier one lives, and that nothing proves dead
-            ("departed lives", self.sites.len() - members),
+            // later lives of a node whose earlier one lives, and that nothing proves dead
+            ("departed lives", self.lives_of_twins()),
             ("addresses", self.sites.len() + self.dead_addresses.len()),
             ("timers", 12 + 4 * members + 2 * workers + vacant),
             ("names on the desk", vacant),
