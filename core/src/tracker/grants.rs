@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::desk::{Client, Matter, Starting, Step, Stop, Stopping};
 use super::entry::{Entry, State};
 use crate::event::{Event, WorkerSpec};
-use crate::id::{ClaimId, Dot, Life, Name, Reason};
+use crate::id::{ClaimId, Dot, Epoch, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::time::Instant;
@@ -154,7 +154,8 @@ impl Machine {
         let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
         let is_copy = report.progress == Progress::Ready;
         let wanted = match (self.registry.winner(&name), dot) {
-            (None, None) => !self.registry.has_ended(Some(claim)) && !self.is_answered(claim),
+            (None, None) if self.is_answered(claim) => return self.stop_unwanted(&name, host, epoch),
+            (None, None) => !self.registry.has_ended(Some(claim)),
             (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
             (Some(entry), Some(dot)) => {
                 let runs = entry.holder().is_some_and(|life| life == self.me || self.may_run(life));
@@ -173,6 +174,12 @@ impl Machine {
         let starting =
             Starting { host, epoch, dot, claim, spec, client: None, deadline, again, tried, failures: 0 };
         self.open(&name, Step::Starting(starting));
+    }
+
+    /// Stops what was started for a claim that ended otherwise. Who wants the name waits for that.
+    fn stop_unwanted(&mut self, name: &Name, host: Life, epoch: Epoch) {
+        let why = Stop::Cancel { dot: None, tried: BTreeSet::new(), failures: 0 };
+        self.open(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
     }
 
     /// Whether its caller was told how this claim ended, or waits no more.
