@@ -166,8 +166,8 @@ mutants! {
     OtherLinkForgotten,
     /// Who becomes the arbiter decides what its own callers wished, and be it answered by the former one.
     AnsweredClaimsDecided,
-    /// An attached worker that was removed by who took its node for gone is not registered again by that node.
-    AttachedRemovedUnheard,
+    /// What was removed by who took its node for gone is not registered again by that node.
+    RemovedUnheard,
     /// A life is remembered for the sake of what it wrote of places in groups of registrations that nobody knows.
     OrphansKeepLives,
     /// Who stood still takes what is said on links that came up meanwhile for new.

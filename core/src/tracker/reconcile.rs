@@ -7,7 +7,7 @@ use super::entry::{Entry, State};
 use super::host::{Attached, Phase, Then};
 use super::registry::Before;
 use crate::event::{Event, Output, StopReason, WorkerSpec};
-use crate::id::{Life, Name};
+use crate::id::{ClaimId, Dot, Epoch, Life, Name};
 use crate::machine::Machine;
 use crate::membership::Announced;
 use crate::mutant::Mutant;
@@ -180,21 +180,21 @@ impl Machine {
         }
     }
 
-    /// An attached worker of ours was removed by who took this node for gone, as each side of a cut does: it is
-    /// registered as it was, unless somebody else has its name by now.
+    /// A registration of ours was removed, though its wish goes on, and no other one of its name stands. Who wrote that took
+    /// this node for gone, as each side of a cut does, or knew of another one that had ended elsewhere: it is
+    /// registered as it was.
     fn outlives_removal(&mut self, name: &Name, before: &Before) -> bool {
-        let Some(&Attached { dot, epoch, claim }) = self.host.attached.get(name) else {
+        let Some((dot, epoch, claim, spec)) = self.running_here(name) else {
             return false;
         };
         let is_removed =
             self.registry.entry(dot).is_some_and(|entry| !entry.is_live() && entry.claim().is_none());
         let is_free = self.registry.winner(name).is_none() && self.table.mine().announced == Announced::Up;
-        if !is_removed || !is_free || self.broken(Mutant::AttachedRemovedUnheard) {
+        if !is_removed || !is_free || self.broken(Mutant::RemovedUnheard) {
             return false;
         }
         let dot = self.next_dot();
-        let (holder, spec, side) = (Some(self.me), WorkerSpec::Attached, self.side);
-        let state = State::Live { holder, claim, spec, side, crashes: None };
+        let state = State::Live { holder: Some(self.me), claim, spec, side: self.side, crashes: None };
         self.write(Entry { dot, name: name.clone(), epoch, state, handed_on: 0 });
         let groups = if let Before::Registered { groups } = before { groups.as_slice() } else { &[] };
         for group in groups {
@@ -202,6 +202,16 @@ impl Machine {
             self.write(Enrolment { dot, group, stamp, presence: Presence::In, handed_on: 0 });
         }
         true
+    }
+
+    /// What runs here by a record: by which registration, as which start, by whose wish, and what it is.
+    fn running_here(&self, name: &Name) -> Option<(Dot, Epoch, ClaimId, WorkerSpec)> {
+        if let Some(&Attached { dot, epoch, claim }) = self.host.attached.get(name) {
+            return Some((dot, epoch, claim, WorkerSpec::Attached));
+        }
+        let worker = self.host.workers.get(name)?;
+        let runs = worker.recorded && matches!(worker.phase, Phase::Running);
+        Some((worker.dot.filter(|_| runs)?, worker.epoch, worker.claim, worker.spec.clone()))
     }
 
     /// Attached workers are told when their registration ends, and live on.
