@@ -286,17 +286,19 @@ impl Registry {
     /// Drops what is said in groups of registrations that this life made and nobody knows.
     pub(crate) fn end_orphans(&mut self, life: Life) {
         let its = Dot { life, seq: 0 }..=Dot { life, seq: u64::MAX };
-        let orphans = self.roster.dots(its).filter(|dot| !self.entries.contains_key(dot));
-        for dot in orphans.collect::<Vec<_>>() {
-            self.end_seats(dot);
-        }
+        self.end_unknown(self.roster.dots(its).collect());
     }
 
     /// Drops what this life wrote of places in groups of registrations that nobody knows.
     pub(crate) fn end_orphans_of(&mut self, writer: Life) {
-        let dots = self.written_by(writer).map(|key| key.dot());
-        for dot in dots.filter(|dot| !self.entries.contains_key(dot)).collect::<Vec<_>>() {
-            self.end_seats(dot);
+        self.end_unknown(self.written_by(writer).map(|key| key.dot()).collect());
+    }
+
+    fn end_unknown(&mut self, dots: Vec<Dot>) {
+        for dot in dots {
+            if !self.entries.contains_key(&dot) {
+                self.end_seats(dot);
+            }
         }
     }
 

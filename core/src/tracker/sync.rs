@@ -59,17 +59,18 @@ impl Machine {
 
     /// Writes down that a registration which stands has ended, with the wish for it.
     pub(super) fn write_removal(&mut self, dot: Dot) {
-        let standing = self.registry.entry(dot).filter(|entry| entry.is_live());
-        if let Some(removed) = standing.map(|entry| entry.removed(self.registry.newest())) {
-            self.write(removed);
-        }
+        self.write_end(dot, Entry::removed);
     }
 
     /// Writes down that an attached worker has ended with its node. That says nothing of the wish for it: a node that is
     /// there after all registers it again.
     pub(super) fn write_vacated(&mut self, dot: Dot) {
+        self.write_end(dot, Entry::beaten);
+    }
+
+    fn write_end(&mut self, dot: Dot, end: impl Fn(&Entry, Epoch) -> Entry) {
         let standing = self.registry.entry(dot).filter(|entry| entry.is_live());
-        if let Some(ended) = standing.map(|entry| entry.beaten(self.registry.newest())) {
+        if let Some(ended) = standing.map(|entry| end(entry, self.registry.newest())) {
             self.write(ended);
         }
     }
