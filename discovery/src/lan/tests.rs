@@ -2,7 +2,7 @@
 
 use skep::SimRuntime;
 use skep::discovery::observations;
-use skep::secret::Secret;
+use skep::secret::{Key, Secret};
 use skep_core::id::{Address, Life};
 
 use super::window::MAX_SENDERS;
@@ -10,6 +10,18 @@ use super::*;
 use crate::testing::me;
 
 const OF_EACH: u64 = 10_000;
+
+/// A source of one secret, and the key of that.
+fn keyed() -> (Lan, Key) {
+    let secret = Secret::new("0123456789abcdef0123456789abcdef").expect("a good secret");
+    let key = secret.key(PURPOSE);
+    (Lan::new(KeyRing::new([secret]).expect("one is enough")), key)
+}
+
+fn station<'a>(lan: &'a Lan, runtime: &SimRuntime, sink: ObservationSink) -> Station<'a, SimRuntime> {
+    let (runtime, window) = (runtime.clone(), Window::new(lan.freshness));
+    Station { lan, runtime, me: me(), sink, window, last_sent: 0, degraded: false }
+}
 
 /// SplitMix64, so that each run is the same.
 fn random(state: &mut u64) -> u64 {
@@ -21,21 +33,10 @@ fn random(state: &mut u64) -> u64 {
 
 #[test]
 fn ten_thousand_of_each_sort_of_bad_beacon_are_counted_and_the_next_good_one_is_heard() {
-    let secret = Secret::new("0123456789abcdef0123456789abcdef").expect("a good secret");
-    let key = secret.key(PURPOSE);
-    let lan = Lan::new(KeyRing::new([secret]).expect("one is enough"));
+    let (lan, key) = keyed();
     let runtime = SimRuntime::new(1);
     let (sink, mut observed) = observations();
-    let window = Window::new(lan.freshness);
-    let mut station = Station {
-        lan: &lan,
-        runtime: runtime.clone(),
-        me: me(),
-        sink,
-        window,
-        last_sent: 0,
-        degraded: false,
-    };
+    let mut station = station(&lan, &runtime, sink);
     let beacon = |sent| Beacon {
         cluster: me().cluster,
         life: Life(77),
@@ -70,20 +71,15 @@ fn ten_thousand_of_each_sort_of_bad_beacon_are_counted_and_the_next_good_one_is_
 
 #[test]
 fn senders_without_end_are_heard_and_the_oldest_of_them_forgotten() {
-    let secret = Secret::new("0123456789abcdef0123456789abcdef").expect("a good secret");
-    let key = secret.key(PURPOSE);
-    let lan = Lan::new(KeyRing::new([secret]).expect("one is enough"));
+    let (lan, key) = keyed();
     let runtime = SimRuntime::new(1);
     let (sink, mut observed) = observations();
-    let window = Window::new(lan.freshness);
-    let (runtime, me) = (runtime, me());
-    let mut station =
-        Station { lan: &lan, runtime: runtime.clone(), me, sink, window, last_sent: 0, degraded: false };
+    let mut station = station(&lan, &runtime, sink);
     let now = runtime.unix_micros();
     runtime.run(async {
         for life in 1..=MAX_SENDERS as u64 + 7 {
             let beacon = Beacon {
-                cluster: crate::testing::me().cluster,
+                cluster: me().cluster,
                 life: Life(life << 32),
                 address: Address::new("10.0.0.1:7000").expect("a good address"),
                 sent: now + life,

@@ -9,29 +9,39 @@ use crate::faults::kind;
 use crate::groups::group;
 use crate::world::{ProcessId, Settings, SiteId, World};
 
+/// So many of the five nodes are on the smaller side.
+const SMALL: usize = 2;
+
+/// Five nodes, those of the smaller side first, which does not hear the larger one any more.
+fn cut_in_two(seed: u64) -> (World, Vec<ProcessId>) {
+    let mut world = World::new(Settings { innocents: false, ..Settings::calm(seed) });
+    let sites: Vec<SiteId> =
+        NAMES[..5].iter().map(|name| world.site(name, &[kind::STAYING, kind::PLAIN])).collect();
+    sites.into_iter().for_each(|site| world.boot(site));
+    world.rest();
+    let mut nodes = world.all_running();
+    nodes.sort_by_key(|&node| world[node].life); // the lowest lives first: without its size the smaller side would win
+    let sites: Vec<SiteId> = nodes[..SMALL].iter().map(|&node| world[node].site).collect();
+    world.cut_off(&sites);
+    world.wait(millis(3000));
+    (world, nodes)
+}
+
+/// Registers it on each side; its workers stay where they are, so that one can see who won.
+fn register_on_both(world: &mut World, name: &str, nodes: [ProcessId; 2]) {
+    for node in nodes {
+        assert!(world.claim(node, name, managed(kind::STAYING)).is_ok(), "{name} is free on this side");
+    }
+}
+
 #[test]
 pub fn a_name_that_both_sides_of_a_cut_registered_stays_on_the_larger_one() {
     for seed in 0..3 {
-        let mut world = World::new(Settings { innocents: false, ..Settings::calm(seed) });
-        // workers that stay where they are, so that one can see who won
-        let sites: Vec<SiteId> =
-            NAMES[..5].iter().map(|name| world.site(name, &[kind::STAYING, kind::PLAIN])).collect();
-        sites.into_iter().for_each(|site| world.boot(site));
-        world.rest();
-        let mut nodes = world.all_running();
-        nodes.sort_by_key(|&node| world[node].life);
-        let (small, large) = nodes.split_at(2); // with the lowest lives: without its size it would win
-        let sites: Vec<SiteId> = small.iter().map(|&node| world[node].site).collect();
-        world.cut_off(&sites);
-        world.wait(millis(3000));
+        let (mut world, nodes) = cut_in_two(seed);
+        let (small, large) = nodes.split_at(SMALL);
         for number in 0..8 {
             let name = format!("n{number}");
-            for node in [small[number % 2], large[number % 3]] {
-                assert!(
-                    world.claim(node, &name, managed(kind::STAYING)).is_ok(),
-                    "{name} is free on this side"
-                );
-            }
+            register_on_both(&mut world, &name, [small[number % 2], large[number % 3]]);
         }
         world.mend_cut();
         world.rest();
@@ -45,24 +55,11 @@ pub fn a_name_that_both_sides_of_a_cut_registered_stays_on_the_larger_one() {
 #[test]
 pub fn what_is_unregistered_while_two_registrations_stand_runs_nowhere() {
     for seed in 0..3 {
-        let mut world = World::new(Settings { innocents: false, ..Settings::calm(seed) });
-        let sites: Vec<SiteId> =
-            NAMES[..5].iter().map(|name| world.site(name, &[kind::STAYING, kind::PLAIN])).collect();
-        sites.into_iter().for_each(|site| world.boot(site));
-        world.rest();
-        let nodes = world.all_running();
-        let (small, large) = nodes.split_at(2);
-        let sites: Vec<SiteId> = small.iter().map(|&node| world[node].site).collect();
-        world.cut_off(&sites);
-        world.wait(millis(3000));
+        let (mut world, nodes) = cut_in_two(seed);
+        let (small, large) = nodes.split_at(SMALL);
         let names: Vec<String> = (0..8).map(|number| format!("n{number}")).collect();
         for name in &names {
-            for node in [small[0], large[0]] {
-                assert!(
-                    world.claim(node, name, managed(kind::STAYING)).is_ok(),
-                    "{name} is free on this side"
-                );
-            }
+            register_on_both(&mut world, name, [small[0], large[0]]);
         }
         world.mend_cut();
         let are_one = |world: &World| nodes.iter().all(|&node| world[node].places == world[nodes[0]].places);
