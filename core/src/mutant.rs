@@ -28,6 +28,16 @@ mutants! {
     BarrierSkipped,
     /// A member acknowledges a barrier whatever its own ring is.
     BarrierIgnoresRing,
+    /// Who is heard of only when it leaves already is not asked what it has.
+    LeaversOverlooked,
+    /// Who leaves gives up a copy that it had prepared only when that has stopped.
+    DroppedCopiesHeld,
+    /// What an attached registration of a node that is gone beat is stopped, and ended.
+    BeatenByTheDead,
+    /// Under a quorum a name is started although what was removed, unheard by its node, may still run.
+    RemovedRunOn,
+    /// A start that is not to be recorded is told to stop, and nobody waits for that.
+    UnwantedStartsRunOn,
     /// The acknowledgement of a barrier carries no log positions: the gainer does not level first.
     NoPositionsInBarrier,
     /// The acknowledgement of a barrier carries no unrecorded starts, and a new arbiter hears of them late.

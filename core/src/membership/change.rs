@@ -1,5 +1,6 @@
 //! What follows when records changed: the word is passed on, the ring is moved, the rest of the house is told.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{Announced, Caution, Health, Record};
@@ -7,6 +8,7 @@ use crate::error::Refusal;
 use crate::event::{Event, Status, TopologyChange};
 use crate::id::NodeName;
 use crate::machine::Machine;
+use crate::mutant::Mutant;
 use crate::timer::Timer;
 
 impl Machine {
@@ -18,6 +20,7 @@ impl Machine {
                 changed.iter().filter_map(|&life| self.table.of(life).cloned()).collect();
             self.pass_on(&records);
             let (mut joined, mut left, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+            let mut strangers = BTreeSet::new();
             let (mut live_changed, mut doubts_changed) = (false, false);
             for record in &records {
                 let before = self.seen.insert(record.life, record.status());
@@ -27,11 +30,11 @@ impl Machine {
                 }
                 live_changed |= before.is_none_or(|status| status == Status::Down) != record.is_down();
                 doubts_changed |= (before == Some(Status::Suspect)) != (record.status() == Status::Suspect);
+                if self.is_stranger(record, before) {
+                    strangers.insert(record.life);
+                }
                 match (self.ring.contains(record.life), record.is_in_ring()) {
-                    (false, true) => {
-                        let unknown = before.is_none_or(|status| status == Status::Down);
-                        joined.push((record.life, record.weight, unknown && record.life != self.me));
-                    }
+                    (false, true) => joined.push((record.life, record.weight)),
                     (true, false) => left.push(record.life),
                     (true, true) | (false, false) => {}
                 }
@@ -44,9 +47,17 @@ impl Machine {
                 self.readiness.disturb(self.now);
             }
             self.choose_side();
-            self.move_ring(&joined, &left, &ended);
+            self.move_ring(&joined, &left, &ended, strangers);
             self.pull_again = true;
         }
+    }
+
+    /// Whether a member that may have registrations of its own is heard of for the first time, or again: also one that
+    /// leaves already, which moves no ring.
+    fn is_stranger(&self, record: &Record, before: Option<Status>) -> bool {
+        let leaves = record.status() == Status::Leaving && !self.broken(Mutant::LeaversOverlooked);
+        let unknown = before.is_none_or(|status| status == Status::Down);
+        unknown && (record.is_in_ring() || leaves) && record.life != self.me
     }
 
     fn pass_on(&mut self, records: &[Record]) {

@@ -1,6 +1,7 @@
 //! Links as they come and go, which of two survives, and who is refused one.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 
 use super::links::Settled;
 use super::{Announced, Health, Merged, Record};
@@ -320,8 +321,8 @@ impl Machine {
         if self.broken(Mutant::FirstWordCounts) || !self.table.correct(own) || !self.ring.contains(own.life) {
             return;
         }
-        self.move_ring(&[], &[own.life], &[]);
-        self.move_ring(&[(own.life, own.weight, false)], &[], &[]);
+        self.move_ring(&[], &[own.life], &[], BTreeSet::new());
+        self.move_ring(&[(own.life, own.weight)], &[], &[], BTreeSet::new());
     }
 
     /// Keeps a greeting that came before its link was let in.

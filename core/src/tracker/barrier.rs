@@ -126,17 +126,23 @@ impl Machine {
         self.ring.owner(slot) == Some(self.me)
     }
 
-    /// Moves members in and out of the ring, and closes what we gain. A member that `was_unknown` may bring a
-    /// registry of its own, from the other side of a cut: then all our slots wait for its log. Of lives that `ended`
-    /// nothing is taken over before all have said what they know of their logs: the last record there may say that
-    /// a worker went on elsewhere.
-    pub(crate) fn move_ring(&mut self, joined: &[(Life, u16, bool)], left: &[Life], ended: &[Life]) {
-        if joined.is_empty() && left.is_empty() && ended.is_empty() {
+    /// Moves members in and out of the ring, and closes what we gain. `strangers` may bring a registry of their own,
+    /// from the other side of a cut: then all our slots wait for their logs. Of lives that `ended` nothing is taken
+    /// over before all have said what they know of their logs: the last record there may say that a worker went on
+    /// elsewhere.
+    pub(crate) fn move_ring(
+        &mut self,
+        joined: &[(Life, u16)],
+        left: &[Life],
+        ended: &[Life],
+        strangers: BTreeSet<Life>,
+    ) {
+        if joined.is_empty() && left.is_empty() && ended.is_empty() && strangers.is_empty() {
             return;
         }
         let me = self.me;
         let mut gained = SlotSet::new(self.config.slot_bits);
-        for &(life, weight, _) in joined {
+        for &(life, weight) in joined {
             self.ring.join(life, weight, |slot, _| {
                 if life == me {
                     gained.insert(slot);
@@ -169,11 +175,6 @@ impl Machine {
                 needed: BTreeMap::new(),
             });
         }
-        let strangers: BTreeSet<Life> = joined
-            .iter()
-            .filter(|(life, _, unknown)| *unknown && *life != me)
-            .map(|&(life, ..)| life)
-            .collect();
         if !strangers.is_empty() && self.ring.contains(me) && !skip {
             self.close_slots(strangers);
         }

@@ -163,9 +163,11 @@ impl Machine {
             }
             (Some(_), None) | (None, Some(_)) => false,
         };
+        if !wanted && self.broken(Mutant::UnwantedStartsRunOn) {
+            return self.halt(host, report);
+        }
         if !wanted {
-            self.halt(host, report);
-            return;
+            return self.stop_unwanted(&name, host, epoch);
         }
         // A copy that was handed over has its state: it comes before whom the ring would choose.
         let epoch = if is_copy { self.next_epoch() } else { epoch };
@@ -180,6 +182,16 @@ impl Machine {
     fn stop_unwanted(&mut self, name: &Name, host: Life, epoch: Epoch) {
         let why = Stop::Cancel { dot: None, tried: BTreeSet::new(), failures: 0 };
         self.open(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
+    }
+
+    /// What runs though its registration was removed stops when its node hears of that. Under a strategy that has no
+    /// name run twice, the name's arbiter waits for it.
+    pub(super) fn stop_unheard(&mut self, name: &Name, host: Life, epoch: Epoch) {
+        let waits = self.strategy.pause_after_silence(&self.config).is_some() && self.may_run(host);
+        let is_ours = self.owns(self.ring.slot_of(name)) && !self.desk.is_busy_with(name);
+        if waits && is_ours && !self.broken(Mutant::RemovedRunOn) {
+            self.stop_unwanted(name, host, epoch);
+        }
     }
 
     /// Whether its caller was told how this claim ended, or waits no more.

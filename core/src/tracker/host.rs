@@ -235,6 +235,12 @@ impl Hosted {
         }
     }
 
+    /// Whether it is a copy that was prepared and is being stopped, and of which no record said yet that it acts.
+    pub(super) fn is_dropped_copy(&self) -> bool {
+        let is_copy = self.why == StartReason::HandedOver && !self.recorded;
+        is_copy && matches!(self.phase, Phase::Stopping { why: StopReason::Draining, .. })
+    }
+
     /// The key that it shares with others.
     fn key(&self) -> Option<Name> {
         Some(self.spec.place().companions()?.key.clone())

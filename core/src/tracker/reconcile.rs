@@ -34,6 +34,9 @@ impl Machine {
             let names: Vec<Name> = names.cloned().collect();
             self.look.extend(names);
         }
+        for (name, holder, epoch) in self.registry.take_unheard() {
+            self.stop_unheard(&name, holder, epoch);
+        }
         loop {
             let changed = self.registry.take_changed();
             for (name, before) in changed {
@@ -76,6 +79,7 @@ impl Machine {
         let beaten = self.registry.losers(name);
         let winner = self.registry.winner(name);
         let is_unwanted = winner.is_some_and(|entry| self.has_ended(entry));
+        let is_passing = winner.is_some_and(|entry| self.ends_with_its_node(entry));
         let Some(worker) = self.host.workers.get_mut(name) else {
             let ours = winner.filter(|entry| entry.holder() == Some(self.me) && !entry.is_attached());
             if let Some(dot) = ours.map(|entry| entry.dot).filter(|_| is_unwanted) {
@@ -104,6 +108,7 @@ impl Machine {
         let me = self.me;
         let is_it = |entry: &&Entry| entry.holder() == Some(me) && entry.epoch == worker.epoch;
         let stands = winner.filter(is_it);
+        let is_dropped_copy = worker.is_dropped_copy();
         if let Some(entry) = stands.or(beaten.iter().find(is_it)) {
             worker.dot = Some(entry.dot);
             worker.recorded = true;
@@ -121,13 +126,17 @@ impl Machine {
                     self.look.insert(name.clone());
                 }
                 Phase::Running if !is_young => self.look_at_place(name),
+                // It never acted, and its source keeps what it sent until it hears that we have the record.
+                Phase::Stopping { .. } if is_dropped_copy && !self.broken(Mutant::DroppedCopiesHeld) => {
+                    self.vacate(name);
+                }
                 _ if self.table.mine().announced == Announced::Leaving => self.give_away(name),
                 _ => {}
             }
             return;
         }
-        if is_young {
-            return; // what seems to beat it may have ended already
+        if is_young || is_passing {
+            return; // what seems to beat it may have ended already, or is about to
         }
         let ended = match worker.dot {
             Some(dot) => self.registry.entry(dot).is_none_or(|entry| !entry.is_live()),
@@ -279,6 +288,9 @@ impl Machine {
             return;
         }
         let winner = self.registry.winner(name).expect("a loser lost to a winner").clone();
+        if self.ends_with_its_node(&winner) {
+            return; // then the next one stands
+        }
         let by = winner.dot;
         let node_of = |entry: &Entry| self.table.node_of(entry.holder().unwrap_or(entry.dot.life));
         let (winner, loser) = (node_of(&winner), node_of(&losers[0]));
@@ -331,6 +343,11 @@ impl Machine {
         entry.holder().is_none_or(|life| self.is_gone(life) && self.links.to(life).is_none())
     }
 
+    /// Whether its worker was attached to a node that is gone: what it beat outlives it.
+    fn ends_with_its_node(&self, entry: &Entry) -> bool {
+        entry.is_attached() && self.is_vacant(entry) && !self.broken(Mutant::BeatenByTheDead)
+    }
+
     /// Whether a beaten registration of this name may still run, under a strategy that has no name run twice. Under
     /// another one the winner runs first, to hear what the beaten copy knows.
     pub(super) fn has_other_copies(&self, name: &Name) -> bool {
@@ -352,7 +369,7 @@ impl Machine {
         if self.quorum().is_err() {
             return; // we are told when there is one again
         }
-        if self.has_other_copies(name) {
+        if self.has_other_copies(name) && !self.ends_with_its_node(entry) {
             self.vacant.remove(name);
             return; // we look again when it has ended
         }

@@ -22,6 +22,7 @@ pub(crate) struct Registry {
     early: BTreeSet<Dot>, // removals that all have, of registrations that are still on their way to us
     hash: u128,
     changed: BTreeMap<Name, Before>,
+    unheard: Vec<(Name, Life, Epoch)>,
     newest: Epoch,
 }
 
@@ -146,6 +147,7 @@ impl Registry {
     fn apply_entry(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
         self.witness(entry.epoch);
         let dot = entry.dot;
+        self.note_unheard(&entry);
         let renamed = match self.entries.get(&dot) {
             Some(known) if entry.precedence(origin) <= known.entry.precedence(known.origin) => return false,
             None if seq <= self.position(origin) => return false, // held back on its way: it has ended since, and was dropped
@@ -171,6 +173,25 @@ impl Registry {
         self.entries.insert(dot, Held { entry, origin, seq });
         before.into_iter().for_each(|claim| self.drop_kept(claim, dot));
         true
+    }
+
+    /// Of a registration and its removal the one that does not know of the other is the later one: whoever went on with
+    /// it may run it yet.
+    fn note_unheard(&mut self, entry: &Entry) {
+        let Some(known) = self.entries.get(&entry.dot).map(|held| &held.entry) else {
+            return;
+        };
+        let (goes_on, removal) = if entry.is_live() { (entry, known) } else { (known, entry) };
+        let runs = goes_on.holder().filter(|_| !goes_on.is_attached() && !removal.is_live());
+        if let Some(holder) = runs.filter(|_| goes_on.epoch > removal.epoch) {
+            self.unheard.push((goes_on.name.clone(), holder, goes_on.epoch));
+        }
+    }
+
+    /// What may run though its registration was removed, since its node was not heard of: its name, its node and as which
+    /// start.
+    pub(crate) fn take_unheard(&mut self) -> Vec<(Name, Life, Epoch)> {
+        core::mem::take(&mut self.unheard)
     }
 
     /// A removal ends all enrolments of its dot, known ones and those that are still on their way. By the time that
