@@ -114,16 +114,21 @@ impl Table {
 
     /// Takes from a life's own record what never changes. Whether others had said otherwise.
     pub(super) fn correct(&mut self, own: &Record) -> bool {
-        let Some(record) = self.records.get_mut(&own.life).filter(|_| own.life != self.me) else {
+        let life = own.life;
+        let Some(record) = self.records.get_mut(&life).filter(|_| life != self.me) else {
             return false;
         };
-        let Record { weight, roles, kinds, wire, .. } = own;
-        if (&record.weight, &record.roles, &record.kinds, &record.wire) == (weight, roles, kinds, wire) {
+        let own = Record {
+            revision: record.revision,
+            announced: record.announced,
+            health: record.health,
+            ..own.clone()
+        };
+        if *record == own {
             return false;
         }
-        (record.weight, record.roles, record.kinds, record.wire) =
-            (*weight, roles.clone(), kinds.clone(), *wire);
-        self.changed.insert(own.life);
+        *record = own;
+        self.changed.insert(life);
         true
     }
 
