@@ -232,6 +232,8 @@ mutants! {
     OrdersForgottenWithQuorum,
     /// What a beaten copy knows is offered where no state can be sent.
     OfferedOverRelays,
+    /// What a beaten copy knows is offered to the next winner although the former one may have heard it.
+    HeardByBoth,
     /// A winner looks again at what it has heard of a beaten copy.
     HeardAgain,
     /// Of two words on a name in a group the one counts that arrives last, so that an older join undoes a leave.

@@ -35,6 +35,8 @@ struct Beaten {
     /// Who runs the winner, and as which start.
     to: Life,
     winner: Epoch,
+    /// Who it is since the state went to that one, who may have heard it and is asked first.
+    next: Option<(Life, Epoch)>,
     step: Step,
     deadline: Instant,
     waits: u8,
@@ -82,7 +84,8 @@ impl Machine {
             }
             self.call_off(name, core::time::Duration::ZERO);
             let deadline = now + self.config.handoff_timeout;
-            let beaten = Beaten { why, to, winner, step: Step::Asking, deadline, waits: 0, again };
+            let beaten =
+                Beaten { why, to, winner, next: None, step: Step::Asking, deadline, waits: 0, again };
             self.surrenders.0.insert(name.clone(), beaten);
             self.timers.set(deadline, Timer::Surrender(name.clone()));
             let epoch = self.host.workers[name].epoch;
@@ -90,15 +93,36 @@ impl Machine {
             self.outputs.push_back(Output::BeginHandoff { name: name.clone(), epoch, why });
             return;
         };
-        if (beaten.to, beaten.winner) == (to, winner) {
-            return;
-        }
         // It went on elsewhere meanwhile.
+        beaten.next = Some((to, winner)).filter(|next| *next != (beaten.to, beaten.winner));
+        self.turn_to_next(name);
+    }
+
+    /// Offers what it knows to who runs the winner now, once the former one cannot have heard it.
+    fn turn_to_next(&mut self, name: &Name) {
+        let asks_first = !self.config.broken(Mutant::HeardByBoth);
+        let Some(beaten) = self.surrenders.0.get_mut(name) else {
+            return;
+        };
+        let may_have_heard = matches!(beaten.step, Step::Sending { .. }) && self.table.is_live(beaten.to);
+        let Some((to, winner)) = beaten.next.take_if(|_| !(may_have_heard && asks_first)) else {
+            return;
+        };
         (beaten.to, beaten.winner) = (to, winner);
         if let Step::Sending { bytes } = beaten.step {
             beaten.step = Step::Offered { bytes };
         }
         self.offer_surrender(name);
+    }
+
+    /// What was sent did not arrive: it is offered again, until the deadline.
+    fn offer_again(&mut self, name: &Name) {
+        if let Some(beaten) = self.surrenders.0.get_mut(name)
+            && let Step::Sending { bytes } = beaten.step
+        {
+            beaten.step = Step::Offered { bytes };
+        }
+        self.turn_to_next(name);
     }
 
     /// It is not beaten any more: it goes on.
@@ -150,7 +174,8 @@ impl Machine {
         let answer = |answer| SurrenderReply { name: name.clone(), beaten, answer };
         let forgets = self.broken(Mutant::HeardAgain);
         let Some(worker) = self.host.workers.get_mut(&name).filter(|worker| worker.epoch == winner) else {
-            self.send_to(from, answer(Reception::Refused));
+            let is_heard = self.host.has_heard(&name, beaten) && !forgets;
+            self.send_to(from, answer(if is_heard { Reception::Done } else { Reception::Refused }));
             return;
         };
         if forgets {
@@ -219,11 +244,7 @@ impl Machine {
                 }
             }
             Reception::Done => self.end_surrender(&name),
-            Reception::Refused => {
-                if let Step::Sending { bytes } = beaten.step {
-                    beaten.step = Step::Offered { bytes }; // it did not arrive: again, until the deadline
-                }
-            }
+            Reception::Refused => self.offer_again(&name),
         }
     }
 
@@ -238,12 +259,10 @@ impl Machine {
 
     /// Whether the state that cannot be sent was one of a beaten copy.
     pub(super) fn on_beaten_state_lost(&mut self, name: &Name) -> bool {
-        let Some(beaten) = self.surrenders.0.get_mut(name) else {
+        if !self.surrenders.0.contains_key(name) {
             return false;
-        };
-        if let Step::Sending { bytes } = beaten.step {
-            beaten.step = Step::Offered { bytes };
         }
+        self.offer_again(name);
         true
     }
 
@@ -285,6 +304,7 @@ impl Machine {
         let now = self.now;
         let due = self.surrenders.0.iter().filter(|(_, beaten)| beaten.again <= now);
         for name in due.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.turn_to_next(&name); // who was asked first may be gone
             self.offer_surrender(&name);
         }
     }

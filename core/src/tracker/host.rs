@@ -21,6 +21,8 @@ pub(crate) struct Host {
     /// Starts that ended, by name: an order for one of them is an echo.
     ended: BTreeMap<Name, Epoch>,
     ended_order: VecDeque<Name>,
+    /// Beaten copies that those which are gone heard, the latest last.
+    heard: VecDeque<(Name, Epoch)>,
     /// Those that may have to be reported to their arbiter.
     pub(super) unrecorded: BTreeSet<Name>,
     /// Copies that are being prepared, or are ready.
@@ -143,6 +145,9 @@ impl Host {
             self.by_key.entry(key.clone()).or_default().insert(name.clone());
         }
         let before = self.workers.insert(name.clone(), worker);
+        if let Some(before) = &before {
+            self.remember_heard(&name, before);
+        }
         if let Some(former) = before.and_then(|before| before.key())
             && Some(&former) != key.as_ref()
         {
@@ -160,6 +165,7 @@ impl Host {
         if let Some(key) = worker.key() {
             self.forget_key(&key, name);
         }
+        self.remember_heard(name, &worker);
         if self.ended.insert(name.clone(), worker.epoch).is_none() {
             self.ended_order.push_back(name.clone());
         }
@@ -168,6 +174,20 @@ impl Host {
         {
             self.ended.remove(&oldest);
         }
+    }
+
+    /// What beaten copies a worker heard, who may ask again, not having heard that.
+    fn remember_heard(&mut self, name: &Name, worker: &Hosted) {
+        let done = worker.heard.iter().filter(|(_, heard)| **heard == Heard::Done);
+        self.heard.extend(done.map(|(&beaten, _)| (name.clone(), beaten)));
+        while self.heard.len() > MAX_ENDED {
+            self.heard.pop_front();
+        }
+    }
+
+    /// Whether one that is gone heard this beaten copy of its name.
+    pub(super) fn has_heard(&self, name: &Name, beaten: Epoch) -> bool {
+        self.heard.iter().any(|(of, epoch)| of == name && *epoch == beaten)
     }
 
     fn forget_key(&mut self, key: &Name, name: &Name) {

@@ -256,22 +256,62 @@ pub fn a_move_that_one_survivor_knows_of_is_found_before_anyone_takes_over() {
     assert!(tried > 1, "it never moved");
 }
 
+/// Four nodes with twelve workers, and of each a copy on both sides of a cut, two nodes a side.
+fn cut_into_halves(seed: u64) -> (World, Vec<SiteId>) {
+    let (mut world, nodes) = cluster(seed, 4);
+    world.settings.innocents = false;
+    world.register_some(nodes[0], kind::PLAIN, 12);
+    let (sites, now) = (world.all_sites(), world.now);
+    world.oracle.split(now);
+    let (left, right) = sites.split_at(2);
+    for &one in left {
+        for &other in right {
+            world.cut(one, other);
+            world.cut(other, one);
+        }
+    }
+    world.wait(millis(6000));
+    (world, sites)
+}
+
+/// A node with a worker that heard what a beaten copy knew.
+fn who_has_heard(world: &World) -> Option<ProcessId> {
+    let has_heard = |node: &ProcessId| world[*node].workers.values().any(|worker| !worker.heard.is_empty());
+    world.all_running().into_iter().find(has_heard)
+}
+
+#[test]
+pub fn what_a_winner_heard_that_went_on_elsewhere_is_not_said_again() {
+    for seed in 0..6 {
+        let (mut world, sites) = cut_into_halves(seed);
+        world.mend_network();
+        let healed = world.now;
+        world.oracle.heal(healed);
+        let is_heard = |world: &World| who_has_heard(world).is_some();
+        world.wait_until(millis(10_000), "one has heard another", is_heard);
+        let winner = who_has_heard(&world).expect("it was just found");
+        let here = world[winner].site;
+        // the word that it was heard is lost, and can be had again only after the winner has gone on
+        let (left, right) = sites.split_at(2);
+        for &there in if left.contains(&here) { right } else { left } {
+            world.break_links(here, there, millis(0));
+            world.cut(here, there);
+            world.cut(there, here);
+        }
+        assert!(matches!(world.call(winner, Request::Drain), Reply::Drained(_)), "seed {seed}");
+        world.wait(millis(1000));
+        world.mend_network();
+        world.wait(millis(3000));
+        assert!(matches!(world.call(winner, Request::Leave), Reply::Left), "seed {seed}");
+        world.rest();
+    }
+}
+
 #[test]
 pub fn after_a_cut_the_winner_hears_once_what_the_beaten_copy_knew() {
     for seed in 0..6 {
-        let (mut world, nodes) = cluster(seed, 4);
-        world.settings.innocents = false;
-        world.register_some(nodes[0], kind::PLAIN, 12);
-        let (sites, now) = (world.all_sites(), world.now);
-        world.oracle.split(now);
+        let (mut world, sites) = cut_into_halves(seed);
         let (left, right) = sites.split_at(2);
-        for &one in left {
-            for &other in right {
-                world.cut(one, other);
-                world.cut(other, one);
-            }
-        }
-        world.wait(millis(6000));
         let mut copies = BTreeMap::new();
         for number in 0..12 {
             let both = world.active_copies(&name(&format!("n{number}")));
@@ -286,10 +326,7 @@ pub fn after_a_cut_the_winner_hears_once_what_the_beaten_copy_knew() {
         let healed = world.now;
         world.oracle.heal(healed);
         // the word that it was heard is lost on half of the ways, and asked for again
-        let is_heard = |world: &World| {
-            let nodes = world.all_running();
-            nodes.iter().any(|&node| world[node].workers.values().any(|worker| !worker.heard.is_empty()))
-        };
+        let is_heard = |world: &World| who_has_heard(world).is_some();
         world.wait_until(millis(10_000), "one has heard another", is_heard);
         for &one in left {
             world.break_links(one, right[0], millis(0));
