@@ -38,7 +38,7 @@ impl Machine {
             self.answer(client, verdict);
             return;
         }
-        if self.desk.knows(&name, &client) || self.replication.owes(&client) {
+        if self.desk.knows(&name, client.id) || self.replication.owes(&client) {
             return; // a retry of what is under way
         }
         if self.desk.waiters >= self.config.max_claims {
@@ -115,7 +115,7 @@ impl Machine {
                 self.answer(client, verdict);
             }
             // A retry of what was granted, and removed since: nobody can say where it is.
-            (Wish::Register(_) | Wish::Restore(_), None) if self.registry.has_ended(Some(client.id)) => {
+            (Wish::Register(_) | Wish::Restore(_), None) if self.registry.has_ended(name, Some(client.id)) => {
                 self.answer(client, Verdict::TooLate);
             }
             (Wish::Register(_), None) if self.is_full() => {

@@ -198,11 +198,11 @@ impl Desk {
     }
 
     /// Whether this claim waits here already.
-    pub(super) fn knows(&self, name: &Name, client: &Client) -> bool {
-        let same = |waiter: &Waiter| waiter.client.id == client.id;
+    pub(super) fn knows(&self, name: &Name, claim: ClaimId) -> bool {
+        let same = |waiter: &Waiter| waiter.client.id == claim;
         let queued = self.queued.get(name).is_some_and(|queue| queue.iter().any(same));
         let under_way = self.matters.get(name).is_some_and(|matter| {
-            matter.step.client().is_some_and(|current| current.id == client.id)
+            matter.step.client().is_some_and(|current| current.id == claim)
                 || matter.waiters.iter().any(same)
         });
         queued || under_way

@@ -154,8 +154,8 @@ impl Machine {
         let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
         let is_copy = report.progress == Progress::Ready;
         let wanted = match (self.registry.winner(&name), dot) {
-            (None, None) if self.is_answered(claim) => return self.stop_unwanted(&name, host, epoch),
-            (None, None) => !self.registry.has_ended(Some(claim)),
+            (None, None) if !self.is_awaited(&name, claim) => return self.stop_unwanted(&name, host, epoch),
+            (None, None) => !self.registry.has_ended(&name, Some(claim)),
             (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
             (Some(entry), Some(dot)) => {
                 let runs = entry.holder().is_some_and(|life| life == self.me || self.may_run(life));
@@ -194,12 +194,13 @@ impl Machine {
         }
     }
 
-    /// Whether its caller was told how this claim ended, or waits no more.
-    fn is_answered(&self, claim: ClaimId) -> bool {
+    /// Whether its caller still waits here. One that does has sent its claim again, to us, since we became the arbiter; any
+    /// other was told how it ended, or gave up.
+    fn is_awaited(&self, name: &Name, claim: ClaimId) -> bool {
         if self.broken(Mutant::AnsweredStartsAdopted) {
-            return false;
+            return true;
         }
-        if claim.life == self.me { !self.callers.awaits(claim) } else { self.desk.recall(claim).is_some() }
+        if claim.life == self.me { self.callers.awaits(claim) } else { self.desk.knows(name, claim) }
     }
 
     /// That start is nobody's wish.
@@ -231,7 +232,7 @@ impl Machine {
         };
         let starting = starting.clone();
         let entry = match starting.dot {
-            None if self.registry.has_ended(Some(starting.claim)) => None,
+            None if self.registry.has_ended(name, Some(starting.claim)) => None,
             None => {
                 let state = State::Live {
                     holder: Some(starting.host),

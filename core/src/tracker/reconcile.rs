@@ -140,7 +140,7 @@ impl Machine {
         }
         let ended = match worker.dot {
             Some(dot) => self.registry.entry(dot).is_none_or(|entry| !entry.is_live()),
-            None => self.registry.has_ended(Some(worker.claim)),
+            None => self.registry.has_ended(name, Some(worker.claim)),
         };
         let why = match winner {
             Some(entry) if worker.dot.is_some_and(|dot| dot != entry.dot) => StopReason::Conflict,
@@ -173,7 +173,7 @@ impl Machine {
 
     /// Whether a registration was removed as another one, which a second arbiter had made of the same wish.
     fn has_ended(&self, entry: &Entry) -> bool {
-        self.registry.has_ended(entry.claim()) && !self.broken(Mutant::GrantedTwiceEndedOnce)
+        self.registry.has_ended(&entry.name, entry.claim()) && !self.broken(Mutant::GrantedTwiceEndedOnce)
     }
 
     /// A worker of ours is to end with its wish: its record ends when nothing of it runs.

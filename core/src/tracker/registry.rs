@@ -72,7 +72,7 @@ impl Registry {
     /// The registration that stands for a name; one whose wish has ended only for lack of another.
     pub(crate) fn winner(&self, name: &Name) -> Option<&Entry> {
         let [dot] = self.names.get(name)?[..] else {
-            return self.standing(name).max_by_key(|entry| (!self.has_ended(entry.claim()), entry.rank()));
+            return self.standing(name).max_by_key(|entry| (!self.has_ended(name, entry.claim()), entry.rank()));
         };
         Some(&self.entries[&dot].entry)
     }
@@ -82,9 +82,11 @@ impl Registry {
         self.names.get(name).into_iter().flatten().map(|dot| &self.entries[dot].entry)
     }
 
-    /// Whether a registration that was made by this wish was removed, and with it all that may have been made of it.
-    pub(crate) fn has_ended(&self, claim: Option<ClaimId>) -> bool {
-        claim.is_some_and(|claim| self.removals_of(claim).next().is_some())
+    /// Whether a registration of this name that was made by this wish was removed, and with it all that may have been made
+    /// of it.
+    pub(crate) fn has_ended(&self, name: &Name, claim: Option<ClaimId>) -> bool {
+        let is_it = |dot: Dot| self.entries[&dot].entry.name == *name; // one who lies says one wish of many names
+        claim.is_some_and(|claim| self.removals_of(claim).any(is_it))
     }
 
     fn removals_of(&self, claim: ClaimId) -> impl Iterator<Item = Dot> {

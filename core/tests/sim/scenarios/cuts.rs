@@ -1,5 +1,6 @@
 //! Clusters in parts, and links that lose something: in the end all know the same, and each name runs once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use skep_core::event::{Registration, Reply, Request, WorkerSpec};
@@ -158,6 +159,29 @@ pub fn what_two_arbiters_made_of_one_attached_claim_is_one_the_one_that_its_call
             assert_eq!(stands, Ok((registration.node, registration.epoch)), "seed {seed}: {text}");
         }
     }
+}
+
+#[test]
+pub fn a_place_in_a_group_is_kept_whichever_of_two_registrations_of_one_claim_goes_on() {
+    let mut other_wins = 0;
+    for seed in 0..6 {
+        let (mut world, others, granted) = granted_by_who_is_not_heard(seed, &managed(kind::PLAIN));
+        for (text, _) in &granted {
+            assert_eq!(world.join(others[0], "group", text), Ok(()), "seed {seed}: {text}");
+        }
+        world.mend_cut();
+        world.rest();
+        let names: BTreeSet<&str> = granted.iter().map(|(text, _)| text.as_str()).collect();
+        for &node in &others {
+            let seats: BTreeSet<&str> = world.names_in(node, "group").into_iter().collect();
+            assert_eq!(seats, names, "seed {seed}");
+        }
+        for (text, heard) in granted {
+            let stands = world.locate(others[1], &text).expect("it stands");
+            other_wins += usize::from(stands.node != heard.node);
+        }
+    }
+    assert!(other_wins > 0, "the one that its caller heard of always won");
 }
 
 #[test]

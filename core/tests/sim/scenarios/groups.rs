@@ -215,7 +215,7 @@ impl World {
         }
     }
 
-    fn names_in(&self, node: ProcessId, text: &str) -> Vec<&str> {
+    pub(super) fn names_in(&self, node: ProcessId, text: &str) -> Vec<&str> {
         let names = self[node].groups.get(&group(text)).into_iter().flatten();
         let mut names: Vec<&str> = names.map(Name::as_str).collect();
         names.sort_unstable();
