@@ -115,7 +115,9 @@ impl Machine {
                 self.answer(client, verdict);
             }
             // A retry of what was granted, and removed since: nobody can say where it is.
-            (Wish::Register(_) | Wish::Restore(_), None) if self.registry.has_ended(name, Some(client.id)) => {
+            (Wish::Register(_) | Wish::Restore(_), None)
+                if self.registry.has_ended(name, Some(client.id)) =>
+            {
                 self.answer(client, Verdict::TooLate);
             }
             (Wish::Register(_), None) if self.is_full() => {

@@ -202,8 +202,7 @@ impl Desk {
         let same = |waiter: &Waiter| waiter.client.id == claim;
         let queued = self.queued.get(name).is_some_and(|queue| queue.iter().any(same));
         let under_way = self.matters.get(name).is_some_and(|matter| {
-            matter.step.client().is_some_and(|current| current.id == claim)
-                || matter.waiters.iter().any(same)
+            matter.step.client().is_some_and(|current| current.id == claim) || matter.waiters.iter().any(same)
         });
         queued || under_way
     }

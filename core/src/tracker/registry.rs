@@ -72,7 +72,9 @@ impl Registry {
     /// The registration that stands for a name; one whose wish has ended only for lack of another.
     pub(crate) fn winner(&self, name: &Name) -> Option<&Entry> {
         let [dot] = self.names.get(name)?[..] else {
-            return self.standing(name).max_by_key(|entry| (!self.has_ended(name, entry.claim()), entry.rank()));
+            return self
+                .standing(name)
+                .max_by_key(|entry| (!self.has_ended(name, entry.claim()), entry.rank()));
         };
         Some(&self.entries[&dot].entry)
     }

@@ -94,7 +94,7 @@ impl Alone {
     }
 
     /// Attached names, of some of which it is the arbiter.
-    fn register_more(&mut self, prefix: &str) -> Vec<Name> {
+    pub(super) fn register_more(&mut self, prefix: &str) -> Vec<Name> {
         let names: Vec<Name> =
             (0..20).map(|n| Name::new(format!("{prefix}-{n}")).expect("a good name")).collect();
         for name in &names {

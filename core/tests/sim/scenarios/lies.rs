@@ -190,6 +190,30 @@ pub fn a_log_is_as_long_as_its_writer_says() {
 }
 
 #[test]
+pub fn a_record_that_comes_with_an_answer_is_taken_of_no_log_that_its_writer_tells() {
+    let mut a = linked();
+    let peer = Hello::of(&Alone::config("c", C));
+    a.input(Input::LinkUp { link: SECOND, way: Way::Accepted, peer });
+    a.input(Input::Message {
+        link: SECOND,
+        frame: Frame { kind: GREET, body: greeting(record(C, "c", 1, 0, 0), &[]) },
+    });
+    a.sent.clear();
+    a.register_more("x");
+    let is_claim = |frame: &&Frame| frame.kind == CLAIM;
+    let claim = a.sent.iter().find(is_claim).expect("of some name another is the arbiter");
+    let ((life, seq), text): ((Life, u64), String) =
+        postcard::take_from_bytes(&claim.body).expect("a claim").0;
+    let epoch = (crate::world::DAWN_MICROS / 1000) << 20;
+    // "Registered", with what is said to stand first in the log of c: attached, on the larger side.
+    let entry = ((C, 1u64), text.clone(), epoch, 0u8, Some(A), (life, seq), 1u8, 1u8, 0u8, 0u32);
+    a.tell(REPLY, bytes(&((life, seq), 0u8, C, 1u64, entry)));
+    let heard = a.replies.iter().any(|reply| matches!(reply, Reply::Registered(Ok(_))));
+    assert!(heard, "the answer is none: {:?}", a.replies);
+    assert_eq!(a.places.get(&crate::calls::name(&text)), None, "b says what c wrote");
+}
+
+#[test]
 pub fn a_gate_waits_for_no_record_that_its_writer_does_not_have() {
     let mut a = linked();
     let generation = a.sent.iter().rev().find_map(|frame| {
