@@ -95,6 +95,11 @@ pub struct Config {
     /// moment do not hear of each other's in time; together they may pass it by what is asked of them within the time
     /// that news take.
     pub max_names: usize,
+    /// At most this many records in the log of one other life: registrations that it wrote and that stand, places in
+    /// groups, and ends of both that not all members know of yet. Who writes more has its link closed
+    /// (`Misbehaviour::LogTooLong`), and of what others have of its log no more is taken. An honest log has at most about
+    /// as many registrations as the cluster has, twice [`Config::max_names`] after a cut: stay well above that.
+    pub max_log: usize,
     /// At most this many groups for one name. Nodes that are asked at the same moment may each let it into the last.
     /// A group may have any number of names.
     pub max_groups: usize,
@@ -203,6 +208,7 @@ impl Config {
             max_addresses: 4096,
             max_claims: 65_536,
             max_names: 1_048_576,
+            max_log: 4_194_304,
             max_groups: 256,
             max_takeovers: 1024,
             handoff_timeout: Duration::from_secs(30),
@@ -254,6 +260,7 @@ impl Config {
             ("max_addresses", self.max_addresses),
             ("max_claims", self.max_claims),
             ("max_names", self.max_names),
+            ("max_log", self.max_log),
             ("max_groups", self.max_groups),
             ("max_takeovers", self.max_takeovers),
             ("max_moves", self.max_moves),

@@ -52,6 +52,8 @@ mutants! {
     NoRefutation,
     /// A name is registered however many there are.
     NamesUnbounded,
+    /// A log of another is taken however long it is.
+    LogsUnbounded,
     /// A claim is sent once.
     NoRetryOfClaims,
     /// A retried claim that was granted already is treated as another caller's.

@@ -195,6 +195,7 @@ fn a_bound_of_nothing_is_refused_by_its_name() {
     };
     let builders = [
         ("max_names", world.builder("a").configure(|config| config.max_names = 0)),
+        ("max_log", world.builder("a").configure(|config| config.max_log = 0)),
         links("link_bounds.control", |bounds| bounds.control = 0),
         links("link_bounds.calls", |bounds| bounds.calls = 0),
         links("link_bounds.bulk", |bounds| bounds.bulk = 0),

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use skep_fuzz::BODIES;
 
-/// How many variations of its corpus each body gets; `SKEP_FUZZ_ROUNDS` says otherwise. Without a look at what they
+/// How many variations of its corpus each body gets; `SKEP_FUZZ_ROUNDS` says otherwise, and `SKEP_FUZZ_FROM` with which
+/// they begin. Without a look at what they
 /// reach they find less than a fuzzer, and need no compiler of their own.
 const ROUNDS: u64 = 300;
 
@@ -41,7 +42,9 @@ fn varied(corpus: &[Vec<u8>], random: &mut u64) -> Vec<u8> {
 
 #[test]
 fn variations_of_the_corpus_break_nothing() {
-    let rounds = env::var("SKEP_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    let number = |name| env::var(name).ok().and_then(|text| text.parse().ok());
+    let rounds: u64 = number("SKEP_FUZZ_ROUNDS").unwrap_or(ROUNDS);
+    let from: u64 = number("SKEP_FUZZ_FROM").unwrap_or(0);
     let only = env::var("SKEP_FUZZ_TARGET").ok();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for (name, body) in BODIES.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)) {
@@ -50,7 +53,7 @@ fn variations_of_the_corpus_break_nothing() {
         paths.sort();
         let read = |path: &std::path::PathBuf| fs::read(path).expect("a file can be read");
         let files: Vec<Vec<u8>> = paths.iter().map(read).collect();
-        for round in 0..rounds {
+        for round in from..from + rounds {
             let mut random = (round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let bytes = varied(&files, &mut random);
             if let Err(why) = std::panic::catch_unwind(|| body(&bytes)) {
@@ -58,7 +61,7 @@ fn variations_of_the_corpus_break_nothing() {
                 std::panic::resume_unwind(why);
             }
         }
-        println!("{name}: {rounds}");
+        println!("{name}: {rounds} from {from}");
     }
 }
 

@@ -57,6 +57,8 @@ misbehaviours! {
     8 NotItsLetter "it passed on a letter that nobody wrote"
     /// An answer to a claim that the receiver never made.
     9 NotAsked "it answered what nobody asked"
+    /// More records in its log than one may hold (`Config::max_log`).
+    10 LogTooLong "it wrote more than a log may hold"
 }
 
 #[cfg(test)]
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn each_has_a_number_of_its_own() {
         let known: alloc::vec::Vec<Misbehaviour> = (0..100).filter_map(Misbehaviour::of).collect();
-        assert_eq!(known.len(), 9);
+        assert_eq!(known.len(), 10);
         assert!(known.iter().all(|what| Misbehaviour::of(what.code()) == Some(*what)));
         assert_eq!(Misbehaviour::of(0), None);
     }

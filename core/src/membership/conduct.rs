@@ -130,7 +130,18 @@ impl Machine {
         if *origin != peer {
             return None; // it says what it was told
         }
+        if self.is_too_long(peer, items.iter().map(|(_, item)| item)) {
+            return Some(Misbehaviour::LogTooLong);
+        }
         items.iter().find_map(|(seq, item)| self.misbehaviour_in_item(*origin, *seq, item))
+    }
+
+    /// Whether a log of another is longer than any may be, with these records.
+    pub(crate) fn is_too_long<'a>(&self, origin: Life, items: impl Iterator<Item = &'a Item>) -> bool {
+        let max = self.config.max_log;
+        let most = self.registry.len_of(origin).saturating_add(items.size_hint().1.unwrap_or(usize::MAX));
+        let is_too_long = most > max && self.registry.len_with(origin, items) > max;
+        is_too_long && !self.broken(Mutant::LogsUnbounded)
     }
 
     /// What no honest life writes at this place of its log: of a registration that comes later in it, or that we

@@ -28,6 +28,11 @@ impl Log {
         self.stable
     }
 
+    /// How many records are left.
+    pub(super) fn len(&self) -> usize {
+        self.dots.len() + self.enrolments.len()
+    }
+
     pub(super) fn advance(&mut self, to: u64) {
         self.position = to;
     }

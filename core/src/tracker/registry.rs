@@ -285,6 +285,22 @@ impl Registry {
         self.logs.get(&origin).map_or_else(Vec::new, Log::beyond)
     }
 
+    /// How many records are left in this life's log.
+    pub(crate) fn len_of(&self, origin: Life) -> usize {
+        self.logs.get(&origin).map_or(0, Log::len)
+    }
+
+    /// How many records would be left in this life's log with these, too.
+    pub(crate) fn len_with<'a>(&self, origin: Life, items: impl Iterator<Item = &'a Item>) -> usize {
+        let stands_there = |item: &&Item| match item {
+            Item::Entry(entry) => self.entries.get(&entry.dot).is_some_and(|held| held.origin == origin),
+            Item::Enrolment(Enrolment { dot, group, .. }) => {
+                self.roster.seat(*dot, group).is_some_and(|seat| seat.origin == origin)
+            }
+        };
+        self.len_of(origin) + items.filter(|item| !stands_there(item)).count()
+    }
+
     /// What stands in this life's log.
     pub(crate) fn written_by(&self, origin: Life) -> impl Iterator<Item = Key> {
         self.logs.get(&origin).into_iter().flat_map(Log::all)

@@ -358,7 +358,8 @@ impl Machine {
     /// Takes an item of another life's log, unless no honest life can have written it.
     fn take_in(&mut self, origin: Life, seq: u64, item: impl Into<Item>) {
         let mut item = item.into();
-        if self.misbehaviour_in_item(origin, seq, &item).is_some() {
+        let is_too_long = self.is_too_long(origin, core::iter::once(&item));
+        if is_too_long || self.misbehaviour_in_item(origin, seq, &item).is_some() {
             self.counters.malformed_frames += 1;
             return;
         }

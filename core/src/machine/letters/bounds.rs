@@ -212,3 +212,16 @@ fn a_winner_hears_so_many_beaten_copies_and_no_more() {
     assert_eq!((heard, letters.reached(Bound::Beaten)), (64, 6));
     assert!(letters.a.registry.winner(&ours).is_some_and(|entry| entry.epoch == winner), "it runs on");
 }
+
+#[test]
+fn of_a_log_that_is_as_long_as_it_may_be_nobody_else_brings_more() {
+    let mut config = config("a", A);
+    config.max_log = 1;
+    let mut letters = Letters::with(config);
+    for seq in [1, 2, 1] {
+        let dot = Dot { life: B, seq };
+        letters.a.keep_copy(B, seq, entry(dot, &name(&format!("by-b-{seq}")), seq, B));
+    }
+    assert_eq!(letters.a.registry.len_of(B), 1);
+    assert_eq!(letters.a.counters.malformed_frames, 1, "what it has already is no more");
+}

@@ -39,7 +39,10 @@ pub(super) struct Alone {
 
 impl Alone {
     pub(super) fn new() -> Self {
-        let mut config = Self::config("a", A);
+        Self::with(Self::config("a", A))
+    }
+
+    pub(super) fn with(mut config: Config) -> Self {
         config.mutant = of_this_thread();
         let now = Instant::from_nanos(1);
         let machine = Machine::new(config, now).expect("a good config");

@@ -1,6 +1,7 @@
 //! One machine alone, lied to by bytes: each sort of lie ends its link with its name, and what is believed is bounded.
 
 use serde::Serialize;
+use skep_core::Config;
 use skep_core::event::{Event, Input, Misbehaviour, Reply, Request, Status, Way};
 use skep_core::id::{Life, LinkId};
 use skep_core::wire::{Frame, Hello};
@@ -42,9 +43,27 @@ fn removal(seq: u64, dot: u64, epoch: u64) -> Vec<u8> {
     [bytes(&(B, 0u64, seq, seq, 0u64)), one([bytes(&seq), entry].concat())].concat()
 }
 
+/// A list of registrations of attached workers that b wrote into its log, by position and registration, each with its epoch.
+fn written_by_b(records: &[(u64, u64, u64)]) -> Vec<u8> {
+    let now = (crate::world::DAWN_MICROS / 1000) << 20;
+    let entry = |&(seq, dot, epoch): &(u64, u64, u64)| {
+        // Attached, on the larger side, without restarts, never handed on.
+        let name = format!("by-b-{dot}");
+        let live = (0u8, Some(B), (B, dot), 1u8, 1u8, 0u8, 0u32);
+        bytes(&(seq, 0u8, (B, dot), name, now + epoch, live))
+    };
+    let (first, last) = (records[0].0 - 1, records[records.len() - 1].0);
+    let items = records.iter().flat_map(entry);
+    bytes(&(B, first, last, last, 0u64)).into_iter().chain([records.len() as u8]).chain(items).collect()
+}
+
 /// a, which is up, and linked with b.
 fn linked() -> Alone {
-    let mut a = Alone::new();
+    linked_as(Alone::config("a", A))
+}
+
+fn linked_as(config: Config) -> Alone {
+    let mut a = Alone::with(config);
     a.wait(millis(300));
     a.link();
     a.tell(GREET, greeting(record(B, "b", 1, 0, 0), &[]));
@@ -108,6 +127,20 @@ pub fn who_closes_each_link_before_it_greets_is_not_dialled_without_a_pause() {
         a.input(Input::LinkDown { link });
     }
     assert!(dials > 1, "it goes on dialling");
+}
+
+#[test]
+pub fn a_log_that_is_longer_than_it_may_be_ends_its_link() {
+    let mut config = Alone::config("a", A);
+    config.max_log = 3;
+    let mut a = linked_as(config);
+    let names = |a: &Alone| a.places.values().flatten().count();
+    a.tell(DELTA, written_by_b(&[(1, 1, 0), (2, 2, 0), (3, 3, 0)]));
+    a.tell(DELTA, written_by_b(&[(4, 1, 1), (5, 3, 1)])); // the same registrations, later
+    assert_eq!((accused(&a), names(&a)), (Vec::new(), 3));
+    a.tell(DELTA, written_by_b(&[(6, 2, 1), (7, 4, 1)]));
+    assert_eq!((accused(&a), names(&a)), (vec![Misbehaviour::LogTooLong], 3));
+    assert_eq!(a.closed, [LINK]);
 }
 
 #[test]

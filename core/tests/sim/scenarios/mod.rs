@@ -108,6 +108,7 @@ scenarios! {
     lies::what_a_life_says_of_itself_counts_whatever_was_said_before,
     lies::a_log_is_as_long_as_its_writer_says,
     lies::a_record_that_comes_with_an_answer_is_taken_of_no_log_that_its_writer_tells,
+    lies::a_log_that_is_longer_than_it_may_be_ends_its_link,
     lies::a_gate_waits_for_no_record_that_its_writer_does_not_have,
     lies::what_is_held_by_nobody_who_ever_was_is_held_no_more_once_its_writer_is_forgotten,
     messages::messages_to_names_that_move_to_a_new_node_come_once_and_in_order,
