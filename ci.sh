@@ -50,6 +50,11 @@ step fmt 60 cargo fmt --all --check
 step fetch 300 cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 if cargo deny --version >/dev/null 2>&1; then
     step deny 120 bash -c 'cargo deny --locked check bans && cargo deny --locked --all-features check licenses sources'
+    if compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*" >/dev/null; then
+        step advisories 120 cargo deny --locked --all-features --offline check advisories
+    else
+        printf '\n=== advisories: skipped, there is no database (cargo deny fetch)\n'
+    fi
 else
     printf '\n=== deny: skipped, cargo-deny is not installed (cargo install --locked cargo-deny)\n'
 fi
