@@ -72,6 +72,10 @@ pub enum Limit {
     /// Requests that were refused because too many wait: of this node's users, and of other nodes' for names of which this
     /// node is the arbiter.
     Requests,
+    /// Answers to claims of other nodes that were forgotten before their callers gave up, because there were too many.
+    Answers,
+    /// Times that sources named more addresses than are kept.
+    Addresses,
     /// Names that were not let into one more group.
     Groups,
     /// Copies of workers that were not taken, for now, because too many are being prepared here.
@@ -86,7 +90,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of the manual's page.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::ControlQueue,
         Self::CallQueue,
         Self::BulkQueue,
@@ -117,6 +121,8 @@ impl Limit {
         Self::Names,
         Self::Events,
         Self::Requests,
+        Self::Answers,
+        Self::Addresses,
         Self::Groups,
         Self::Copies,
         Self::Beaten,
@@ -157,6 +163,8 @@ impl Limit {
             Self::Names => "names",
             Self::Events => "events",
             Self::Requests => "requests",
+            Self::Answers => "answers",
+            Self::Addresses => "addresses",
             Self::Groups => "groups",
             Self::Copies => "copies",
             Self::Beaten => "beaten",
@@ -171,6 +179,8 @@ impl From<Bound> for Limit {
         match bound {
             Bound::Names => Self::Names,
             Bound::Claims => Self::Requests,
+            Bound::Answers => Self::Answers,
+            Bound::Addresses => Self::Addresses,
             Bound::Groups => Self::Groups,
             Bound::Copies => Self::Copies,
             Bound::Beaten => Self::Beaten,

@@ -33,6 +33,8 @@ pub(crate) struct Book {
     believe_empty_after: Duration,
     resync_within: Duration,
     max: usize,
+    /// Whether an address was passed over since somebody asked.
+    is_full: bool,
     max_dials: usize,
     /// What is to be told.
     news: Vec<Event>,
@@ -58,6 +60,7 @@ impl Book {
             believe_empty_after: config.believe_empty_after,
             resync_within: config.resync_within,
             max: config.max_addresses,
+            is_full: false,
             max_dials: if config.broken(Mutant::DialsOneByOne) { 1 } else { MAX_DIALS },
             news: Vec::new(),
             mutant,
@@ -189,6 +192,11 @@ impl Book {
         core::mem::take(&mut self.news)
     }
 
+    /// Whether addresses were passed over for want of room since this was last asked.
+    pub(crate) fn take_full(&mut self) -> bool {
+        core::mem::take(&mut self.is_full)
+    }
+
     /// Addresses, sources, and how many of these are degraded.
     pub(crate) fn figures(&self) -> (usize, usize, usize) {
         (self.targets.len(), self.sources.len(), self.sources.degraded())
@@ -211,6 +219,7 @@ impl Book {
 
     fn target(&mut self, address: Address, due: Instant) -> Option<&mut Target> {
         if !self.targets.contains_key(&address) && self.targets.len() >= self.max {
+            self.is_full = true;
             return None;
         }
         Some(self.targets.entry(address).or_insert_with(|| Target::new(due)))

@@ -2,7 +2,7 @@
 
 use super::Book;
 use crate::error::{DialFailure, Refusal};
-use crate::event::{Event, Observation, Output, Way};
+use crate::event::{Bound, Event, Observation, Output, Way};
 use crate::id::{Address, Life, Source};
 use crate::machine::Machine;
 use crate::membership::Announced;
@@ -59,6 +59,9 @@ impl Machine {
     }
 
     fn tell_news(&mut self) {
+        if self.book.take_full() {
+            self.reached(Bound::Addresses);
+        }
         for event in Book::take_news(&mut self.book) {
             match &event {
                 Event::Discovered { .. } => self.counters.discovered += 1,

@@ -10,6 +10,11 @@ pub enum Bound {
     Claims,
     /// `Config::max_groups`: a name was not let into one more group.
     Groups,
+    /// `Config::max_claims`: the answer to a claim of another node was forgotten before its caller gave up. Asked again, it
+    /// is decided again.
+    Answers,
+    /// `Config::max_addresses`: addresses were passed over, once for each time that some were.
+    Addresses,
     /// Four times `Config::max_moves`: a copy that another node offered was refused. It offers it again later.
     Copies,
     /// What so many beaten copies of one name knew was heard by its winner, and one more was refused.

@@ -254,6 +254,8 @@ impl Machine {
             {
                 Verdict::TooLate
             }
+            // This try was not taken on; the next one is under way, and may be.
+            Verdict::Busy if caller.tries > 1 && caller.wish != Wish::Locate => Verdict::TooLate,
             // The same, and one that was asked before may yet remove it, too.
             Verdict::NoQuorum(_) if !caller.silent.is_empty() => Verdict::TooLate,
             verdict => verdict,

@@ -291,8 +291,10 @@ impl Machine {
     /// Tells a client how its claim ended.
     pub(crate) fn answer(&mut self, client: Client, verdict: Verdict) {
         if client.from != self.me {
-            if !matches!(verdict, Verdict::Stale | Verdict::Busy | Verdict::TooLate | Verdict::Located(_)) {
-                self.desk.remember(self.now, &client, verdict.clone(), self.config.max_claims);
+            let is_final =
+                !matches!(verdict, Verdict::Stale | Verdict::Busy | Verdict::TooLate | Verdict::Located(_));
+            if is_final && self.desk.remember(self.now, &client, verdict.clone(), self.config.max_claims) {
+                self.reached(Bound::Answers);
             }
             self.send_to(client.from, ClaimReply { id: client.id, verdict });
         } else if let Verdict::Stale = verdict {

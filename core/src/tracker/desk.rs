@@ -134,16 +134,19 @@ impl Desk {
 
     /// Remembers what a client of another node was answered until it gives up: asked again, its claim would be
     /// decided twice, perhaps another way, or over a registration that somebody else made since. Holds `max` of
-    /// them, the latest.
-    pub(super) fn remember(&mut self, now: Instant, client: &Client, verdict: Verdict, max: usize) {
+    /// them, the latest. Whether one was forgotten for that.
+    pub(super) fn remember(&mut self, now: Instant, client: &Client, verdict: Verdict, max: usize) -> bool {
+        let mut is_early = false;
         while let Some(&(until, id)) = self.done_until.first()
             && (until < now || self.done.len() >= max)
         {
             self.done_until.remove(&(until, id));
             self.done.remove(&id);
+            is_early |= until >= now;
         }
         self.done.insert(client.id, verdict);
         self.done_until.insert((client.until, client.id));
+        is_early
     }
 
     /// The matter of this name, if there is one, is at another step from now on.

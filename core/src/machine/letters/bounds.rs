@@ -3,8 +3,8 @@
 use super::late::running_here;
 use super::*;
 use crate::error::GroupError;
-use crate::event::Bound;
-use crate::id::Group;
+use crate::event::{Bound, Observation};
+use crate::id::{Group, Source};
 use crate::wire::message::{Offer, Readiness, Reception, Surrender, Withdraw};
 
 impl Letters {
@@ -224,4 +224,53 @@ fn of_a_log_that_is_as_long_as_it_may_be_nobody_else_brings_more() {
     }
     assert_eq!(letters.a.registry.len_of(B), 1);
     assert_eq!(letters.a.counters.malformed_frames, 1, "what it has already is no more");
+}
+
+#[test]
+fn an_answer_that_is_forgotten_before_its_caller_gives_up_is_counted() {
+    let mut config = config("a", A);
+    config.max_claims = 2;
+    let mut letters = Letters::with(config);
+    for (seq, name) in (1..).zip(letters.names_of_a(3)) {
+        letters.claims(seq, &name, Wish::Unregister);
+        assert_eq!(letters.verdict(seq), Some(Verdict::NotFound));
+        assert_eq!(letters.reached(Bound::Answers), usize::from(seq > 2));
+    }
+    letters.pass(Duration::from_secs(6));
+    let name = letters.name_of(A);
+    letters.claims(4, &name, Wish::Unregister);
+    assert_eq!(letters.reached(Bound::Answers), 1, "the callers of the others have given up");
+}
+
+#[test]
+fn addresses_for_which_there_is_no_room_are_counted_once_for_each_answer() {
+    let mut config = config("a", A);
+    config.max_addresses = 2;
+    let mut letters = Letters::with(config);
+    let source = Source::new("one").expect("a good source");
+    for times in 1..=2 {
+        let peers = (0..5).map(|number| Address::new(format!("n{number}:1")).expect("a good address"));
+        let observation = Observation::all(peers);
+        letters.input(Input::Observed { source: source.clone(), observation });
+        assert_eq!(letters.reached(Bound::Addresses), times);
+    }
+}
+
+#[test]
+fn who_is_refused_with_a_retry_under_way_is_told_that_it_may_yet_be_done() {
+    for (retries, refused) in [(false, RegisterError::Busy), (true, RegisterError::Timeout)] {
+        let mut letters = Letters::with(config("a", A));
+        let name = letters.name_of(B);
+        let call = letters.call(Request::Register { name, worker: managed() });
+        if retries {
+            letters.pass(letters.a.config.retry_after);
+        }
+        let mut claims = letters.said.iter().filter_map(|said| match said {
+            Message::Claim(claim) => Some(claim.id),
+            _ => None,
+        });
+        let id = claims.next_back().expect("it claims the name");
+        letters.tell(ClaimReply { id, verdict: Verdict::Busy });
+        assert_eq!(letters.answer(call), Some(Reply::Registered(Err(refused))));
+    }
 }
