@@ -124,6 +124,7 @@ scenarios! {
     moves::what_a_winner_heard_that_went_on_elsewhere_is_not_said_again,
     moves::after_a_cut_the_winner_hears_once_what_the_beaten_copy_knew,
     moves::after_a_cut_that_heals_link_by_link_one_that_stays_goes_on_and_knows_what_all_knew,
+    moves::an_end_that_one_survivor_knows_of_is_found_before_anyone_takes_over,
     moves::a_move_that_one_survivor_knows_of_is_found_before_anyone_takes_over,
     placement::a_name_that_asks_for_roles_runs_only_on_members_that_have_them_all,
     placement::a_rolling_upgrade_adds_a_kind_and_loses_no_name_of_it,

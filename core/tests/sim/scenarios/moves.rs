@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use skep_core::event::{Reply, Request};
+use skep_core::id::{Epoch, Name};
 
 use super::{KINDS, NAMES, cluster, millis};
 use crate::calls::{managed, name};
@@ -227,6 +228,51 @@ pub fn a_removal_that_meets_a_move_ends_the_worker_where_it_went() {
         }
     }
     assert!(tried > 1, "it never moved");
+}
+
+#[test]
+pub fn an_end_that_one_survivor_knows_of_is_found_before_anyone_takes_over() {
+    let mut tried = 0;
+    for seed in 0..6 {
+        let mut world = World::new(Settings::calm(seed));
+        // the first and the last may run them, and those between are arbiters of some
+        let kinds = |number: usize| if number % 3 == 0 { [kind::TEMPORARY] } else { [kind::PLAIN] };
+        let sites: Vec<SiteId> = (0..4).map(|number| world.site(NAMES[number], &kinds(number))).collect();
+        sites.iter().for_each(|&site| world.boot(site));
+        world.rest();
+        let nodes = world.all_running();
+        let (source, friend) = (nodes[0], nodes[1]);
+        world.register_some(friend, kind::TEMPORARY, 24);
+        world.rest();
+        let all = (0..24).map(|number| name(&format!("n{number}")));
+        let theirs =
+            |name: &Name| world.active_copies(name).into_iter().find(|(process, _)| *process == source);
+        let ending: Vec<(Name, Epoch)> =
+            all.filter_map(|name| theirs(&name).map(|(_, epoch)| (name, epoch))).collect();
+        // what the source writes from now on reaches its friend alone
+        for &site in &sites[2..] {
+            world.cut(sites[0], site);
+        }
+        for (name, epoch) in &ending {
+            world.worker_exits(source, name, *epoch);
+        }
+        let is_known =
+            |world: &World| ending.iter().all(|(name, _)| !world[friend].places.contains_key(name));
+        world.wait_until(millis(200), "its friend knows", is_known);
+        world.crash(source, Told::ByReset);
+        world.mend_network();
+        let until = world.now + millis(2000);
+        while world.now < until {
+            assert!(world.step(until).is_ok());
+            for (name, _) in &ending {
+                let runs = world.active_copies(name);
+                assert!(runs.is_empty(), "seed {seed}: {name} has ended, and runs as {runs:?}");
+            }
+        }
+        tried += ending.len();
+        world.rest();
+    }
+    assert!(tried > 6, "nothing ran there");
 }
 
 #[test]
