@@ -98,7 +98,8 @@ pub struct Config {
     /// At most this many records in the log of one other life: registrations that it wrote and that stand, places in
     /// groups, and ends of both that not all members know of yet. Who writes more has its link closed
     /// (`Misbehaviour::LogTooLong`), and of what others have of its log no more is taken. An honest log has at most about
-    /// as many registrations as the cluster has, twice [`Config::max_names`] after a cut: stay well above that.
+    /// as many registrations as the cluster has, twice [`Config::max_names`] after a cut, and as many ends as are written
+    /// in [`Config::forget_after`] while a member is down: stay well above both, or honest members part.
     pub max_log: usize,
     /// At most this many groups for one name. Nodes that are asked at the same moment may each let it into the last.
     /// A group may have any number of names.
@@ -208,7 +209,7 @@ impl Config {
             max_addresses: 4096,
             max_claims: 65_536,
             max_names: 1_048_576,
-            max_log: 4_194_304,
+            max_log: 16_777_216,
             max_groups: 256,
             max_takeovers: 1024,
             handoff_timeout: Duration::from_secs(30),
