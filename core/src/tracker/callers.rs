@@ -50,6 +50,8 @@ struct Caller {
     put_off: Option<Instant>,
     /// To whom it went and who has said nothing of it: each may still act on it.
     silent: BTreeSet<Life>,
+    /// Tries that are under way, as far as is known: answers to them have not come.
+    under_way: u32,
 }
 
 impl Callers {
@@ -87,6 +89,7 @@ impl Machine {
             stood: false,
             put_off: None,
             silent: BTreeSet::new(),
+            under_way: 0,
         };
         self.callers.waiting.insert(seq, caller);
         self.timers.set(deadline, Timer::CallDeadline(seq));
@@ -111,6 +114,7 @@ impl Machine {
         caller.stood |= self.registry.winner(&caller.name).is_some();
         if arbiter != self.me {
             caller.silent.insert(arbiter);
+            caller.under_way += 1;
         }
         let Caller { deadline, name, wish, .. } = caller.clone();
         let id = ClaimId { life: self.me, seq };
@@ -177,6 +181,7 @@ impl Machine {
             return;
         }
         caller.silent.remove(&from);
+        caller.under_way = caller.under_way.saturating_sub(1);
         let asked = caller.sent == Some(from);
         match reply.verdict {
             Verdict::Stale if asked => self.lose_claim(reply.id.seq),
@@ -255,7 +260,7 @@ impl Machine {
                 Verdict::TooLate
             }
             // This try was not taken on; the next one is under way, and may be.
-            Verdict::Busy if caller.tries > 1 && caller.wish != Wish::Locate => Verdict::TooLate,
+            Verdict::Busy if caller.under_way > 0 && caller.wish != Wish::Locate => Verdict::TooLate,
             // The same, and one that was asked before may yet remove it, too.
             Verdict::NoQuorum(_) if !caller.silent.is_empty() => Verdict::TooLate,
             verdict => verdict,
