@@ -14,7 +14,7 @@ use super::{Bench, nodes, ping_pong};
 use crate::kinds::{Singleton, Text};
 use crate::process::Trouble;
 
-const CALLERS: usize = 64;
+pub(super) const CALLERS: usize = 64;
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     let mut rows = Vec::new();
@@ -56,15 +56,15 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     Ok(rows)
 }
 
-struct Calls {
-    count: u32,
+pub(super) struct Calls {
+    pub(super) count: u32,
 }
 
-struct Called {
-    remote: Vec<Duration>,
+pub(super) struct Called {
+    pub(super) remote: Vec<Duration>,
     local: Vec<Duration>,
     /// Of many callers of remote workers, in a second.
-    rate: f64,
+    pub(super) rate: f64,
 }
 
 impl OnNode for Calls {
@@ -98,11 +98,11 @@ impl OnNode for Calls {
     }
 }
 
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     format!("name-{number}")
 }
 
-fn text() -> Text {
+pub(super) fn text() -> Text {
     Text("hello".into())
 }
 

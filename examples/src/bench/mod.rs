@@ -4,11 +4,13 @@ mod at_rest;
 mod beside;
 mod boots;
 mod calls;
+mod encryption;
 mod flavour;
 mod formation;
 mod lookup;
 mod nodes;
 mod ping_pong;
+mod protection;
 mod register;
 mod register_many;
 mod summary;
@@ -64,6 +66,8 @@ enum What {
     Lookup,
     /// Calls of a remote worker by one caller and by 64, and of a local one; beside the floors of both
     Calls,
+    /// Two nodes' formation, calls and sends over plaintext, with a secret, and with certificates
+    Encryption,
     /// 1, 1,000 and 10,000 names on 2 and 3 nodes: from SIGKILL of one until all run
     KillMany,
     /// Bytes and wake-ups of a node while nothing happens
@@ -116,6 +120,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
         (What::RegisterMany, register_many::measure),
         (What::Lookup, lookup::measure),
         (What::Calls, calls::measure),
+        (What::Encryption, encryption::measure),
         (What::KillMany, takeover_many::measure),
         (What::AtRest, at_rest::measure),
     ] {
