@@ -236,7 +236,7 @@ pub fn an_end_that_one_survivor_knows_of_is_found_before_anyone_takes_over() {
     for seed in 0..6 {
         let mut world = World::new(Settings::calm(seed));
         // the first and the last may run them, and those between are arbiters of some
-        let kinds = |number: usize| if number % 3 == 0 { [kind::TEMPORARY] } else { [kind::PLAIN] };
+        let kinds = |number: usize| if number.is_multiple_of(3) { [kind::TEMPORARY] } else { [kind::PLAIN] };
         let sites: Vec<SiteId> = (0..4).map(|number| world.site(NAMES[number], &kinds(number))).collect();
         sites.iter().for_each(|&site| world.boot(site));
         world.rest();
