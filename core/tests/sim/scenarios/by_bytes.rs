@@ -17,6 +17,10 @@ pub(super) const BARRIER: u16 = 0x0030;
 pub(super) const BARRIER_ACK: u16 = 0x0031;
 pub(super) const DELTA: u16 = 0x0022;
 pub(super) const DIGEST: u16 = 0x0020;
+pub(super) const CLAIM: u16 = 0x0040;
+pub(super) const REPLY: u16 = 0x0041;
+/// The same, to who speaks version 2.
+const REPLY_2: u16 = 0x004b;
 
 pub(super) const A: Life = Life(1_000_000);
 pub(super) const B: Life = Life(2_000_000);
@@ -96,6 +100,17 @@ impl Alone {
         self.input(Input::Message { link: LINK, frame: Frame { kind, body } });
     }
 
+    /// b introduces itself: no roles, no kinds, no logs, and nobody was forgotten.
+    fn greet(&mut self) {
+        let none = [(); 0].as_slice();
+        let greeting = postcard::to_allocvec(&(
+            [(B, "b", "b:1", 1u16, none, none, 0u32, 1u8, 0u8)].as_slice(),
+            [(B, 0u64); 0].as_slice(),
+            none,
+        ));
+        self.tell(GREET, greeting.expect("plain data"));
+    }
+
     /// Attached names, of some of which it is the arbiter.
     pub(super) fn register_more(&mut self, prefix: &str) -> Vec<Name> {
         let names: Vec<Name> =
@@ -170,4 +185,59 @@ pub fn a_removal_is_not_forgotten_before_all_logs_of_those_who_saw_it_are_here()
     a.register_more("again");
     let (_, stable) = head(&a);
     assert!(stable > 0, "nothing older can come, and removals are kept for ever");
+}
+
+/// Whoever stood still finds links that others made meanwhile, and in them what they said meanwhile.
+#[test]
+pub fn what_comes_over_a_link_that_came_up_while_this_one_stood_still_is_old_until_it_answers() {
+    let mut a = Alone::new();
+    a.wait(millis(300));
+    a.link();
+    a.greet();
+    a.wait(millis(100));
+    a.wait(millis(60_000)); // much was due meanwhile: it stood still
+    assert!(a.events.iter().any(|event| matches!(event, Event::Thawed { .. })), "{:?}", a.events);
+    a.input(Input::LinkDown { link: LINK });
+    a.link();
+    a.greet();
+    a.sent.clear();
+    for seq in 1..=20u64 {
+        let claim = ((B, seq), format!("x-{seq}"), 1u8, 5000u64); // "unregister"
+        a.tell(CLAIM, postcard::to_allocvec(&claim).expect("plain data"));
+    }
+    let is_stale = |frame: &&Frame| frame.kind == REPLY_2 && frame.body.last() == Some(&10);
+    let stale = a.sent.iter().filter(is_stale).count();
+    assert_eq!(stale, 20, "what b said long ago is taken for what it says now");
+}
+
+/// What its former life had may be taken by what its own side removed, and the arbiter has yet to hear that.
+#[test]
+pub fn what_a_former_life_had_and_is_taken_is_claimed_once_more() {
+    let mut a = Alone::new();
+    a.wait(millis(300));
+    a.link();
+    a.greet();
+    a.sent.clear();
+    for number in 0..20 {
+        let name = Name::new(format!("x-{number}")).expect("a good name");
+        let request = Request::Restore { name, worker: WorkerSpec::Attached };
+        a.input(Input::Call { call: CallId(100 + number), deadline: a.now + millis(60_000), request });
+    }
+    type Id = (Life, u64);
+    let claims = |a: &Alone| -> Vec<(Id, String)> {
+        let claims = a.sent.iter().filter(|frame| frame.kind == CLAIM);
+        claims.map(|frame| postcard::take_from_bytes(&frame.body).expect("a claim").0).collect()
+    };
+    let (id, name) = claims(&a).into_iter().next().expect("b is the arbiter of some");
+    let epoch = (crate::world::DAWN_MICROS / 1000) << 20;
+    let taken = (id, 1u8, ("b", B, epoch, "attached", true));
+    a.tell(REPLY, postcard::to_allocvec(&taken).expect("plain data"));
+    assert!(a.replies.is_empty(), "it gives up at once: {:?}", a.replies);
+    let again = |a: &Alone| claims(a).into_iter().any(|(other, text)| other != id && text == name);
+    for _ in 0..100 {
+        let digest = ([(B, 0u64); 0].as_slice(), true);
+        a.tell(DIGEST, postcard::to_allocvec(&digest).expect("plain data"));
+        a.wait(millis(100));
+    }
+    assert!(again(&a), "it is never claimed again");
 }

@@ -6,13 +6,11 @@ use skep_core::event::{Event, Input, Misbehaviour, Reply, Request, Status, Way};
 use skep_core::id::{Life, LinkId};
 use skep_core::wire::{Frame, Hello};
 
-use super::by_bytes::{A, Alone, B, BARRIER, BARRIER_ACK, DELTA, DIGEST, GREET, LINK};
+use super::by_bytes::{A, Alone, B, BARRIER, BARRIER_ACK, CLAIM, DELTA, DIGEST, GREET, LINK, REPLY};
 use super::millis;
 
 const RECORDS: u16 = 0x0003;
 const REPROACH: u16 = 0x0006;
-const CLAIM: u16 = 0x0040;
-const REPLY: u16 = 0x0041;
 const RELAY: u16 = 0x0050;
 
 const C: Life = Life(3_000_000);
@@ -279,6 +277,23 @@ pub fn what_is_held_by_nobody_who_ever_was_is_held_no_more_once_its_writer_is_fo
         a.wait(millis(3_601_000));
     }
     assert_eq!(place(&a), None, "it waits for the word of a life that never was");
+}
+
+#[test]
+pub fn what_claims_to_be_the_last_copy_that_can_be_counted_goes_on_all_the_same() {
+    let mut a = linked();
+    let epoch = (crate::world::DAWN_MICROS / 1000) << 20;
+    // Attached to a, and copied from log to log as often as can be counted.
+    let entry = bytes(&(0u8, (B, 1u64), "x", epoch, 0u8, Some(A), (B, 1u64), 1u8, 1u8, 0u8, u32::MAX));
+    a.tell(DELTA, [bytes(&(B, 0u64, 1u64, 1u64, 0u64)), one([bytes(&1u64), entry].concat())].concat());
+    let none = [(); 0].as_slice();
+    a.tell(RECORDS, one(bytes(&(B, "b", "b:1", 1u16, none, none, 0u32, 3u8, 0u8))));
+    for _ in 0..4 {
+        a.wait(millis(3_601_000));
+    }
+    let place = a.places.get(&crate::calls::name("x")).cloned().flatten();
+    assert_eq!(place.and_then(|placement| placement.holder), Some(A), "a forgets what is attached to it");
+    assert_eq!(a.status_of(B), None, "b is never forgotten");
 }
 
 impl Alone {
