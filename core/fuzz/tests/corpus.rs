@@ -9,8 +9,7 @@ use std::path::Path;
 use skep_fuzz::BODIES;
 
 /// How many variations of its corpus each body gets; `SKEP_FUZZ_ROUNDS` says otherwise, and `SKEP_FUZZ_FROM` with which
-/// they begin. Without a look at what they
-/// reach they find less than a fuzzer, and need no compiler of their own.
+/// they begin. Without a look at what they reach they find less than a fuzzer, and need no compiler of their own.
 const ROUNDS: u64 = 300;
 
 /// The next number of a row that begins anywhere (xorshift64*, Vigna 2016).

@@ -61,6 +61,15 @@ pub(crate) enum Heard {
     Done,
 }
 
+impl Beaten {
+    /// What was sent did not arrive: it is to be offered anew.
+    fn unsend(&mut self) {
+        if let Step::Sending { bytes } = self.step {
+            self.step = Step::Offered { bytes };
+        }
+    }
+}
+
 impl Surrenders {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -98,29 +107,26 @@ impl Machine {
         self.turn_to_next(name);
     }
 
-    /// Offers what it knows to who runs the winner now, once the former one cannot have heard it.
-    fn turn_to_next(&mut self, name: &Name) {
+    /// Offers what it knows to who runs the winner now, once the former one cannot have heard it. Whether it did.
+    fn turn_to_next(&mut self, name: &Name) -> bool {
         let asks_first = !self.config.broken(Mutant::HeardByBoth);
         let Some(beaten) = self.surrenders.0.get_mut(name) else {
-            return;
+            return false;
         };
         let may_have_heard = matches!(beaten.step, Step::Sending { .. }) && self.table.is_live(beaten.to);
         let Some((to, winner)) = beaten.next.take_if(|_| !(may_have_heard && asks_first)) else {
-            return;
+            return false;
         };
         (beaten.to, beaten.winner) = (to, winner);
-        if let Step::Sending { bytes } = beaten.step {
-            beaten.step = Step::Offered { bytes };
-        }
+        beaten.unsend();
         self.offer_surrender(name);
+        true
     }
 
     /// What was sent did not arrive: it is offered again, until the deadline.
     fn offer_again(&mut self, name: &Name) {
-        if let Some(beaten) = self.surrenders.0.get_mut(name)
-            && let Step::Sending { bytes } = beaten.step
-        {
-            beaten.step = Step::Offered { bytes };
+        if let Some(beaten) = self.surrenders.0.get_mut(name) {
+            beaten.unsend();
         }
         self.turn_to_next(name);
     }
@@ -304,8 +310,10 @@ impl Machine {
         let now = self.now;
         let due = self.surrenders.0.iter().filter(|(_, beaten)| beaten.again <= now);
         for name in due.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            self.turn_to_next(&name); // who was asked first may be gone
-            self.offer_surrender(&name);
+            // who was asked first may be gone
+            if !self.turn_to_next(&name) {
+                self.offer_surrender(&name);
+            }
         }
     }
 }

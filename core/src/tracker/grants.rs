@@ -154,8 +154,7 @@ impl Machine {
         let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
         let is_copy = report.progress == Progress::Ready;
         let wanted = match (self.registry.winner(&name), dot) {
-            (None, None) if !self.is_awaited(&name, claim) => return self.stop_unwanted(&name, host, epoch),
-            (None, None) => !self.registry.has_ended(&name, Some(claim)),
+            (None, None) => self.is_awaited(&name, claim) && !self.registry.has_ended(&name, Some(claim)),
             (Some(entry), _) if entry.holder() == Some(host) && entry.epoch == epoch => return, // it is recorded
             (Some(entry), Some(dot)) => {
                 let runs = entry.holder().is_some_and(|life| life == self.me || self.may_run(life));

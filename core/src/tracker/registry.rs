@@ -151,8 +151,9 @@ impl Registry {
     fn apply_entry(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
         self.witness(entry.epoch);
         let dot = entry.dot;
-        self.note_unheard(&entry);
-        let renamed = match self.entries.get(&dot) {
+        let known = self.entries.get(&dot);
+        self.unheard.extend(known.and_then(|known| unheard(&known.entry, &entry)));
+        let renamed = match known {
             Some(known) if entry.precedence(origin) <= known.entry.precedence(known.origin) => return false,
             None if seq <= self.position(origin) => return false, // held back on its way: it has ended since, and was dropped
             known => known.map(|known| &known.entry.name).filter(|name| **name != entry.name).cloned(),
@@ -177,19 +178,6 @@ impl Registry {
         self.entries.insert(dot, Held { entry, origin, seq });
         before.into_iter().for_each(|claim| self.drop_kept(claim, dot));
         true
-    }
-
-    /// Of a registration and its removal the one that does not know of the other is the later one: whoever went on with
-    /// it may run it yet.
-    fn note_unheard(&mut self, entry: &Entry) {
-        let Some(known) = self.entries.get(&entry.dot).map(|held| &held.entry) else {
-            return;
-        };
-        let (goes_on, removal) = if entry.is_live() { (entry, known) } else { (known, entry) };
-        let runs = goes_on.holder().filter(|_| !goes_on.is_attached() && !removal.is_live());
-        if let Some(holder) = runs.filter(|_| goes_on.epoch > removal.epoch) {
-            self.unheard.push((goes_on.name.clone(), holder, goes_on.epoch));
-        }
     }
 
     /// What may run though its registration was removed, since its node was not heard of: its name, its node and as which
@@ -471,6 +459,14 @@ impl Registry {
             }
         }
     }
+}
+
+/// Of a registration and its removal the one that does not know of the other is the later one: whoever went on with it
+/// may run it yet.
+fn unheard(known: &Entry, entry: &Entry) -> Option<(Name, Life, Epoch)> {
+    let (goes_on, removal) = if entry.is_live() { (entry, known) } else { (known, entry) };
+    let holder = goes_on.holder().filter(|_| !goes_on.is_attached() && !removal.is_live())?;
+    (goes_on.epoch > removal.epoch).then(|| (goes_on.name.clone(), holder, goes_on.epoch))
 }
 
 fn position_hash(origin: Life, position: u64) -> u128 {

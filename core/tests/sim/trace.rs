@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use skep_core::Instant;
 
 /// How many lines are kept.
-const KEPT: usize = 400_000;
+const KEPT: usize = 40_000;
 
 /// How much of a run is written down.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -100,8 +100,17 @@ impl Alone {
         self.input(Input::Message { link: LINK, frame: Frame { kind, body } });
     }
 
+    /// It is up, and linked with b.
+    pub(super) fn linked(config: Config) -> Self {
+        let mut a = Self::with(config);
+        a.wait(millis(300));
+        a.link();
+        a.greet();
+        a
+    }
+
     /// b introduces itself: no roles, no kinds, no logs, and nobody was forgotten.
-    fn greet(&mut self) {
+    pub(super) fn greet(&mut self) {
         let none = [(); 0].as_slice();
         let greeting = postcard::to_allocvec(&(
             [(B, "b", "b:1", 1u16, none, none, 0u32, 1u8, 0u8)].as_slice(),
@@ -190,10 +199,7 @@ pub fn a_removal_is_not_forgotten_before_all_logs_of_those_who_saw_it_are_here()
 /// Whoever stood still finds links that others made meanwhile, and in them what they said meanwhile.
 #[test]
 pub fn what_comes_over_a_link_that_came_up_while_this_one_stood_still_is_old_until_it_answers() {
-    let mut a = Alone::new();
-    a.wait(millis(300));
-    a.link();
-    a.greet();
+    let mut a = Alone::linked(Alone::config("a", A));
     a.wait(millis(100));
     a.wait(millis(60_000)); // much was due meanwhile: it stood still
     assert!(a.events.iter().any(|event| matches!(event, Event::Thawed { .. })), "{:?}", a.events);
@@ -213,10 +219,7 @@ pub fn what_comes_over_a_link_that_came_up_while_this_one_stood_still_is_old_unt
 /// What its former life had may be taken by what its own side removed, and the arbiter has yet to hear that.
 #[test]
 pub fn what_a_former_life_had_and_is_taken_is_claimed_once_more() {
-    let mut a = Alone::new();
-    a.wait(millis(300));
-    a.link();
-    a.greet();
+    let mut a = Alone::linked(Alone::config("a", A));
     a.sent.clear();
     for number in 0..20 {
         let name = Name::new(format!("x-{number}")).expect("a good name");

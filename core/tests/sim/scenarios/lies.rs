@@ -1,7 +1,6 @@
 //! One machine alone, lied to by bytes: each sort of lie ends its link with its name, and what is believed is bounded.
 
 use serde::Serialize;
-use skep_core::Config;
 use skep_core::event::{Event, Input, Misbehaviour, Reply, Request, Status, Way};
 use skep_core::id::{Life, LinkId};
 use skep_core::wire::{Frame, Hello};
@@ -57,15 +56,7 @@ fn written_by_b(records: &[(u64, u64, u64)]) -> Vec<u8> {
 
 /// a, which is up, and linked with b.
 fn linked() -> Alone {
-    linked_as(Alone::config("a", A))
-}
-
-fn linked_as(config: Config) -> Alone {
-    let mut a = Alone::with(config);
-    a.wait(millis(300));
-    a.link();
-    a.tell(GREET, greeting(record(B, "b", 1, 0, 0), &[]));
-    a
+    Alone::linked(Alone::config("a", A))
 }
 
 fn accused(a: &Alone) -> Vec<Misbehaviour> {
@@ -131,7 +122,7 @@ pub fn who_closes_each_link_before_it_greets_is_not_dialled_without_a_pause() {
 pub fn a_log_that_is_longer_than_it_may_be_ends_its_link() {
     let mut config = Alone::config("a", A);
     config.max_log = 3;
-    let mut a = linked_as(config);
+    let mut a = Alone::linked(config);
     let names = |a: &Alone| a.places.values().flatten().count();
     a.tell(DELTA, written_by_b(&[(1, 1, 0), (2, 2, 0), (3, 3, 0)]));
     a.tell(DELTA, written_by_b(&[(4, 1, 1), (5, 3, 1)])); // the same registrations, later
@@ -269,13 +260,8 @@ pub fn what_is_held_by_nobody_who_ever_was_is_held_no_more_once_its_writer_is_fo
     let entry = bytes(&(0u8, (B, 1u64), "x", epoch, 0u8, Some(C), (B, 1u64), 1u8, 1u8, 0u8, 0u32));
     a.tell(DELTA, [bytes(&(B, 0u64, 1u64, 1u64, 0u64)), one([bytes(&1u64), entry].concat())].concat());
     let place = |a: &Alone| a.places.get(&crate::calls::name("x")).cloned().flatten();
-    assert_eq!(place(&a).and_then(|placement| placement.holder), Some(C));
-    let none = [(); 0].as_slice();
-    let left = bytes(&(B, "b", "b:1", 1u16, none, none, 0u32, 3u8, 0u8));
-    a.tell(RECORDS, one(left));
-    for _ in 0..4 {
-        a.wait(millis(3_601_000));
-    }
+    assert_eq!(a.holder_of("x"), Some(C));
+    a.forget_b();
     assert_eq!(place(&a), None, "it waits for the word of a life that never was");
 }
 
@@ -286,17 +272,25 @@ pub fn what_claims_to_be_the_last_copy_that_can_be_counted_goes_on_all_the_same(
     // Attached to a, and copied from log to log as often as can be counted.
     let entry = bytes(&(0u8, (B, 1u64), "x", epoch, 0u8, Some(A), (B, 1u64), 1u8, 1u8, 0u8, u32::MAX));
     a.tell(DELTA, [bytes(&(B, 0u64, 1u64, 1u64, 0u64)), one([bytes(&1u64), entry].concat())].concat());
-    let none = [(); 0].as_slice();
-    a.tell(RECORDS, one(bytes(&(B, "b", "b:1", 1u16, none, none, 0u32, 3u8, 0u8))));
-    for _ in 0..4 {
-        a.wait(millis(3_601_000));
-    }
-    let place = a.places.get(&crate::calls::name("x")).cloned().flatten();
-    assert_eq!(place.and_then(|placement| placement.holder), Some(A), "a forgets what is attached to it");
+    a.forget_b();
+    assert_eq!(a.holder_of("x"), Some(A), "a forgets what is attached to it");
     assert_eq!(a.status_of(B), None, "b is never forgotten");
 }
 
 impl Alone {
+    fn holder_of(&self, name: &str) -> Option<Life> {
+        self.places.get(&crate::calls::name(name))?.as_ref()?.holder
+    }
+
+    /// b says that it has left, and its life is forgotten.
+    fn forget_b(&mut self) {
+        let none = [(); 0].as_slice();
+        self.tell(RECORDS, one(bytes(&(B, "b", "b:1", 1u16, none, none, 0u32, 3u8, 0u8))));
+        for _ in 0..4 {
+            self.wait(millis(3_601_000));
+        }
+    }
+
     fn members(&mut self) -> Vec<skep_core::event::MemberView> {
         self.call(Request::Members);
         match self.replies.pop() {

@@ -307,15 +307,8 @@ fn cut_into_halves(seed: u64) -> (World, Vec<SiteId>) {
     let (mut world, nodes) = cluster(seed, 4);
     world.settings.innocents = false;
     world.register_some(nodes[0], kind::PLAIN, 12);
-    let (sites, now) = (world.all_sites(), world.now);
-    world.oracle.split(now);
-    let (left, right) = sites.split_at(2);
-    for &one in left {
-        for &other in right {
-            world.cut(one, other);
-            world.cut(other, one);
-        }
-    }
+    let sites = world.all_sites();
+    world.cut_off(&sites[..2]);
     world.wait(millis(6000));
     (world, sites)
 }
@@ -330,9 +323,7 @@ fn who_has_heard(world: &World) -> Option<ProcessId> {
 pub fn what_a_winner_heard_that_went_on_elsewhere_is_not_said_again() {
     for seed in 0..6 {
         let (mut world, sites) = cut_into_halves(seed);
-        world.mend_network();
-        let healed = world.now;
-        world.oracle.heal(healed);
+        world.mend_cut();
         let is_heard = |world: &World| who_has_heard(world).is_some();
         world.wait_until(millis(10_000), "one has heard another", is_heard);
         let winner = who_has_heard(&world).expect("it was just found");
@@ -368,9 +359,7 @@ pub fn after_a_cut_the_winner_hears_once_what_the_beaten_copy_knew() {
             };
             copies.insert(number, both.into_iter().map(state).collect::<Vec<u64>>());
         }
-        world.mend_network();
-        let healed = world.now;
-        world.oracle.heal(healed);
+        world.mend_cut();
         // the word that it was heard is lost on half of the ways, and asked for again
         let is_heard = |world: &World| who_has_heard(world).is_some();
         world.wait_until(millis(10_000), "one has heard another", is_heard);
