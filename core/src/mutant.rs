@@ -30,6 +30,18 @@ mutants! {
     BarrierIgnoresRing,
     /// Who is heard of only when it leaves already is not asked what it has.
     LeaversOverlooked,
+    /// Who is heard of only when it is down already may have left nothing that we do not know.
+    DeadStrangersOverlooked,
+    /// What an attached worker of a node that was counted down beat runs on when that node is back.
+    ReturnsOverlooked,
+    /// Who has yet to hear what another one knows agrees to its ring all the same.
+    AgreedUnlevelled,
+    /// What was handed to a node that fell silent is not kept for its names' arbiters.
+    SilentTargetsKeepState,
+    /// A node does not tell its name's arbiter that a worker runs whose registration was removed elsewhere.
+    EndedUntold,
+    /// Of a copy that did not hear of its end only an arbiter that may act at once takes note.
+    UnheardForgotten,
     /// Who leaves gives up a copy that it had prepared only when that has stopped.
     DroppedCopiesHeld,
     /// What an attached registration of a node that is gone beat is stopped, and ended.

@@ -223,6 +223,7 @@ impl Machine {
             self.settle_gates();
             self.settle_quorum();
             self.settle_names();
+            self.answer_barriers();
             self.settle_moves();
             if self.retired || !self.has_changed() {
                 break;

@@ -33,6 +33,9 @@ impl Machine {
                 if self.is_stranger(record, before) {
                     strangers.insert(record.life);
                 }
+                if self.is_late_news(record, before) {
+                    strangers.extend(self.table.others().map(|record| record.life));
+                }
                 match (self.ring.contains(record.life), record.is_in_ring()) {
                     (false, true) => joined.push((record.life, record.weight)),
                     (true, false) => left.push(record.life),
@@ -60,6 +63,13 @@ impl Machine {
         unknown && (record.is_in_ring() || leaves) && record.life != self.me
     }
 
+    /// Whether a member that may have had registrations is heard of only now that it is down: any other may have its log,
+    /// also one that still joins.
+    fn is_late_news(&self, record: &Record, before: Option<Status>) -> bool {
+        let was_up = record.announced != Announced::Joining;
+        before.is_none() && record.is_down() && was_up && !self.broken(Mutant::DeadStrangersOverlooked)
+    }
+
     fn pass_on(&mut self, records: &[Record]) {
         let links: Vec<_> = self.links.serving().map(|(_, id)| id).collect();
         for link in links {
@@ -80,6 +90,7 @@ impl Machine {
         }
         if life != self.me && status != Status::Down && before.is_none_or(|before| before == Status::Down) {
             // Both ends learn of each other at about the same time: the lower life dials at once, the other waits.
+            self.meet(life);
             self.on_life_back(life);
             let wait = if self.me < life { core::time::Duration::ZERO } else { self.config.redial.min * 2 };
             self.book.belongs_to(&record.address, life, self.now + wait);

@@ -137,7 +137,7 @@ impl Machine {
             && !self.broken(Mutant::NewcomersAmongThemselves)
     }
 
-    fn is_synced(&self, link: &Link) -> bool {
+    pub(crate) fn is_synced(&self, link: &Link) -> bool {
         link.theirs.is_some()
             && link.greeted.iter().all(|(&origin, &position)| self.registry.position(origin) >= position)
     }

@@ -5,11 +5,15 @@
 //! from that moment the other serves it only after a gain of its own, to which the one must agree in turn, and
 //! so has stopped. With the agreement come the positions of all logs and the unrecorded starts, so that the new
 //! owner knows all that the old one knew.
+//!
+//! Under a strategy that has no name run twice, it works the other way, too: who agrees knows what the asker knew when
+//! the two met. What runs at the one by a registration that the other saw removed is among those starts.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::entry::Entry;
+use super::reconcile::DIGESTS;
 use crate::event::Status;
 use crate::id::{Life, Name, Slot};
 use crate::machine::Machine;
@@ -35,6 +39,8 @@ pub(crate) struct Gates {
     asked: BTreeMap<Life, Barrier>,
     /// Starts that were reported for slots still closed.
     stashed: BTreeMap<(Name, Life), StartReport>,
+    /// Since when each other member is one.
+    met: BTreeMap<Life, Instant>,
 }
 
 /// Slots gained by one change of the ring.
@@ -111,8 +117,12 @@ impl Gates {
 
     /// How much it holds, for `Machine::holdings`.
     #[cfg(feature = "mutants")]
-    pub(crate) fn holdings(&self) -> [(&'static str, usize); 2] {
-        [("gates", self.gates.len() + self.stashed.len()), ("questions about the ring", self.asked.len())]
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 3] {
+        [
+            ("gates", self.gates.len() + self.stashed.len()),
+            ("questions about the ring", self.asked.len()),
+            ("members met", self.met.len()),
+        ]
     }
 
     fn waiting(&self) -> BTreeSet<Life> {
@@ -239,14 +249,55 @@ impl Machine {
     }
 
     pub(crate) fn on_barrier(&mut self, from: Life, barrier: &Barrier) {
-        if barrier.ring_hash == self.view_hash() || self.broken(Mutant::BarrierIgnoresRing) {
+        let is_equal = barrier.ring_hash == self.view_hash() || self.broken(Mutant::BarrierIgnoresRing);
+        if is_equal && self.may_agree_with(from) {
             self.gates.asked.remove(&from);
             self.acknowledge(from, barrier.generation);
             return;
         }
         self.gates.asked.insert(from, barrier.clone());
-        if let Some(link) = self.links.to(from) {
+        if let Some(link) = self.links.to(from).filter(|_| !is_equal) {
             self.send_all_records(link);
+        }
+    }
+
+    /// Whether we know what this member knew when we met it. Under a strategy that has no name run twice, nobody agrees
+    /// before: a worker here may have ended by what is on its way to us, and then its arbiter hears of it with our word.
+    fn may_agree_with(&self, life: Life) -> bool {
+        if !self.runs_names_once() || self.broken(Mutant::AgreedUnlevelled) {
+            return true;
+        }
+        let is_stalled = self.now.since(self.progress_at) >= self.config.sync_stall;
+        match self.links.to(life).and_then(|id| self.links.get(id)) {
+            Some(link) => self.is_synced(link) || is_stalled,
+            None => {
+                // What it knew comes by others, with their digests.
+                let met = self.gates.met.get(&life);
+                met.is_none_or(|&met| self.now.since(met) >= self.config.digest_interval * DIGESTS)
+            }
+        }
+    }
+
+    /// A member is heard of for the first time, or again.
+    pub(crate) fn meet(&mut self, life: Life) {
+        self.gates.met.insert(life, self.now);
+    }
+
+    /// Answers those whose ring is ours by now.
+    pub(crate) fn answer_barriers(&mut self) {
+        if self.gates.asked.is_empty() {
+            return;
+        }
+        let hash = self.view_hash();
+        let agreed = self
+            .gates
+            .asked
+            .iter()
+            .filter(|&(&life, barrier)| barrier.ring_hash == hash && self.may_agree_with(life));
+        let agreed: Vec<(Life, u64)> = agreed.map(|(&life, barrier)| (life, barrier.generation)).collect();
+        for (life, generation) in agreed {
+            self.gates.asked.remove(&life);
+            self.acknowledge(life, generation);
         }
     }
 
@@ -285,18 +336,8 @@ impl Machine {
         }
     }
 
-    /// Opens the gates that are passed, and answers those whose ring is ours by now.
+    /// Opens the gates that are passed.
     pub(crate) fn settle_gates(&mut self) {
-        if !self.gates.asked.is_empty() {
-            let hash = self.view_hash();
-            let agreed = self.gates.asked.iter().filter(|(_, barrier)| barrier.ring_hash == hash);
-            let agreed: Vec<(Life, u64)> =
-                agreed.map(|(&life, barrier)| (life, barrier.generation)).collect();
-            for (life, generation) in agreed {
-                self.gates.asked.remove(&life);
-                self.acknowledge(life, generation);
-            }
-        }
         if self.gates.gates.is_empty() {
             return;
         }
@@ -336,5 +377,6 @@ impl Machine {
     /// A life is down: its question needs no answer.
     pub(crate) fn drop_question(&mut self, life: Life) {
         self.gates.asked.remove(&life);
+        self.gates.met.remove(&life);
     }
 }

@@ -70,7 +70,7 @@ impl Machine {
     }
 
     /// Whether somebody alive has it by the record.
-    fn is_held(&self, name: &Name) -> bool {
+    pub(super) fn is_held(&self, name: &Name) -> bool {
         self.registry.winner(name).is_some_and(|entry| !self.is_vacant(entry))
     }
 
@@ -88,6 +88,10 @@ impl Machine {
     fn decide(&mut self, name: &Name, waiter: Waiter) {
         if let Some(refusal) = self.refusal(&waiter.wish) {
             self.answer(waiter.client, refusal);
+            return;
+        }
+        if waiter.wish != Wish::Unregister && self.stop_unheard(name) {
+            self.wait_behind(name, waiter);
             return;
         }
         let standing = self.registry.winner(name).cloned();

@@ -92,6 +92,8 @@ pub(crate) enum Stop {
     Unregister { dot: Dot, client: Client },
     /// Nobody waits for this start any more; a taken-over registration (`dot`) tries again.
     Cancel { dot: Option<Dot>, tried: BTreeSet<Life>, failures: u32 },
+    /// It runs by a registration that was removed, which its host may have yet to hear.
+    Ended { dot: Dot },
 }
 
 impl Step {

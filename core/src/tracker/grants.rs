@@ -75,7 +75,7 @@ impl Machine {
             Step::Stopping(stopping) => {
                 stopping.again = again;
                 let (dot, why) = match &stopping.why {
-                    Stop::Unregister { dot, .. } => (Some(*dot), Halt::Unregistered),
+                    Stop::Unregister { dot, .. } | Stop::Ended { dot } => (Some(*dot), Halt::Unregistered),
                     Stop::Cancel { .. } => (None, Halt::Cancelled),
                 };
                 let (host, epoch) = (stopping.host, stopping.epoch);
@@ -88,6 +88,7 @@ impl Machine {
     /// A host says how far it is with a start.
     pub(crate) fn on_start_report(&mut self, host: Life, report: StartReport) {
         self.registry.witness(report.epoch);
+        self.registry.has_started_again(&report.name, (host, report.epoch));
         let slot = self.ring.slot_of(&report.name);
         if !self.owns(slot) {
             return; // the host finds the new arbiter by itself
@@ -152,6 +153,15 @@ impl Machine {
             return;
         }
         let StartReport { name, dot, claim, spec, epoch, .. } = report.clone();
+        let is_removal = |entry: &Entry| !entry.is_live() && entry.name == name;
+        let is_ended = |&dot: &Dot| self.registry.entry(dot).is_some_and(is_removal);
+        if let Some(dot) = dot.filter(is_ended).filter(|_| self.runs_names_once()) {
+            self.registry.runs_on(&name, dot, (host, epoch));
+            if self.broken(Mutant::UnheardForgotten) {
+                self.stop_unheard(&name);
+            }
+            return;
+        }
         let is_copy = report.progress == Progress::Ready;
         let wanted = match (self.registry.winner(&name), dot) {
             (None, None) => self.is_awaited(&name, claim) && !self.registry.has_ended(&name, Some(claim)),
@@ -184,13 +194,23 @@ impl Machine {
     }
 
     /// What runs though its registration was removed stops when its node hears of that. Under a strategy that has no
-    /// name run twice, the name's arbiter waits for it.
-    pub(super) fn stop_unheard(&mut self, name: &Name, host: Life, epoch: Epoch) {
-        let waits = self.strategy.pause_after_silence(&self.config).is_some() && self.may_run(host);
-        let is_ours = self.owns(self.ring.slot_of(name)) && !self.desk.is_busy_with(name);
-        if waits && is_ours && !self.broken(Mutant::RemovedRunOn) {
-            self.stop_unwanted(name, host, epoch);
+    /// name run twice, the name's arbiter sees to it first. Whether it does so now.
+    pub(super) fn stop_unheard(&mut self, name: &Name) -> bool {
+        let runs = |&(_, (host, _)): &(Dot, (Life, Epoch))| host == self.me || self.may_run(host);
+        let Some((dot, (host, epoch))) = self.registry.unheard(name).find(runs) else {
+            return false;
+        };
+        let is_free = !self.desk.is_busy_with(name) && !self.is_held(name); // else its winner runs already, and hears it
+        let may_act = self.runs_names_once() && is_free && self.serves(name) && self.quorum().is_ok();
+        if !may_act || self.broken(Mutant::RemovedRunOn) {
+            if self.broken(Mutant::UnheardForgotten) {
+                self.registry.has_stopped(name, dot);
+            }
+            return false;
         }
+        let why = Stop::Ended { dot };
+        self.open(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
+        true
     }
 
     /// Whether its caller still waits here. One that does has sent its claim again, to us, since we became the arbiter; any
@@ -351,7 +371,7 @@ impl Machine {
         }
         let holder = match &stopping.why {
             Stop::Unregister { dot, .. } => self.registry.entry(*dot).and_then(Entry::holder),
-            Stop::Cancel { .. } => None,
+            Stop::Cancel { .. } | Stop::Ended { .. } => None,
         };
         // It went on there, as its record says, or will.
         let elsewhere = report.moved.or(holder).filter(|&to| to != host && self.table.is_live(to));
@@ -378,6 +398,10 @@ impl Machine {
                 self.pause_takeover(name, dot, tried, failures)
             }
             Stop::Cancel { .. } => self.close_matter(name),
+            Stop::Ended { dot } => {
+                self.registry.has_stopped(name, dot);
+                self.close_matter(name);
+            }
         }
     }
 

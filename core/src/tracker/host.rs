@@ -50,6 +50,8 @@ pub(crate) struct Hosted {
     pub(crate) phase: Phase,
     /// Whether the registry says that this very start runs here.
     pub(crate) recorded: bool,
+    /// Whether its registration was removed while it runs, as on another side of a cut: its name's arbiter may not know.
+    pub(super) ended: bool,
     pub(crate) history: History,
     /// When to report it again, while it is not recorded.
     pub(crate) again: Instant,
@@ -245,6 +247,7 @@ impl Hosted {
             why,
             phase,
             recorded: false,
+            ended: false,
             history: History::default(),
             again,
             stays: None,
@@ -268,16 +271,19 @@ impl Hosted {
 
     /// Whether its arbiter is to be told of it again and again.
     pub(super) fn must_report(&self) -> bool {
-        !self.recorded
-            && self.why != StartReason::Restart
-            && matches!(self.phase, Phase::Starting | Phase::Running | Phase::Exited(_))
+        self.is_unknown() && matches!(self.phase, Phase::Starting | Phase::Running | Phase::Exited(_))
+    }
+
+    /// Whether no record that stands says that it runs, and its arbiter is who says so.
+    fn is_unknown(&self) -> bool {
+        self.ended || !self.recorded && self.why != StartReason::Restart
     }
 
     /// Whether a new arbiter is to be told of it: also of one that the former arbiter gave up, for as long as it takes
     /// to stop. The new one would start another beside it; so it orders ours, and hears when that has ended.
     pub(super) fn concerns_an_heir(&self) -> bool {
         let stops = matches!(self.phase, Phase::Stopping { .. } | Phase::Stuck { .. });
-        self.must_report() || !self.recorded && self.why != StartReason::Restart && stops
+        self.must_report() || self.is_unknown() && stops
     }
 }
 

@@ -142,7 +142,7 @@ impl Machine {
     }
 
     /// Tells the arbiter of the moment how far this start is.
-    fn report_start(&mut self, name: &Name) {
+    pub(super) fn report_start(&mut self, name: &Name) {
         let again = self.now + self.config.retry_after;
         let Some(worker) = self.host.workers.get_mut(name) else {
             return;

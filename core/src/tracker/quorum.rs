@@ -9,12 +9,13 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::desk::{Step, Stop, Stopping};
+use super::entry::Entry;
 use super::host::{Phase, Then};
 use crate::error::NoQuorum;
-use crate::event::{Event, StopReason};
+use crate::event::{Event, Evidence, StopReason};
 use crate::id::{Life, Name};
 use crate::machine::Machine;
-use crate::membership::{Announced, Health};
+use crate::membership::{Announced, Record};
 use crate::mutant::Mutant;
 use crate::time::Instant;
 use crate::timer::Timer;
@@ -176,7 +177,7 @@ impl Machine {
         if self.broken(Mutant::OtherSideForgotten) {
             return;
         }
-        let silent = self.table.iter().filter(|record| record.health == Health::Silent && record.is_down());
+        let silent = self.table.iter().filter(|record| fell_silent(record));
         let silent: BTreeSet<Life> = silent.map(|record| record.life).collect();
         for &life in &silent {
             self.await_stops(life);
@@ -188,7 +189,7 @@ impl Machine {
 
     /// A life is down. Names of one that fell silent wait until its workers have surely stopped.
     pub(crate) fn await_stops(&mut self, life: Life) {
-        let silent = self.table.of(life).is_some_and(|record| record.health == Health::Silent);
+        let silent = self.table.of(life).is_some_and(fell_silent);
         let pause = self.strategy.pause_after_silence(&self.config);
         if let Some(pause) = pause.filter(|_| silent && !self.broken(Mutant::TakeoverBeforeStops)) {
             let until = self.now + pause;
@@ -217,8 +218,19 @@ impl Machine {
         self.table.is_live(life) || self.standing.lingers(life)
     }
 
-    /// It lives after all.
+    /// It lives after all, and its attached workers beat again what went on in their place.
     pub(crate) fn on_life_back(&mut self, life: Life) {
         self.standing.lingering.remove(&life);
+        if self.broken(Mutant::ReturnsOverlooked) {
+            return;
+        }
+        let registry = &self.registry;
+        let is_attached = |name: &&Name| registry.winner(name).is_some_and(Entry::is_attached);
+        self.look.extend(registry.held_by(Some(life)).filter(is_attached).cloned());
     }
+}
+
+/// Whether a member is down for its silence alone. One that left has said so once it had stopped all that it ran.
+fn fell_silent(record: &Record) -> bool {
+    record.evidence() == Some(Evidence::Silent)
 }

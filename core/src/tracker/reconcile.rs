@@ -31,12 +31,10 @@ impl Machine {
                 self.registry.holders().filter(|holder| holder.is_none_or(|life| self.is_gone(life)));
             let names =
                 orphaned.collect::<Vec<_>>().into_iter().flat_map(|holder| self.registry.held_by(holder));
-            let names: Vec<Name> = names.cloned().collect();
+            let names: Vec<Name> = names.chain(self.registry.all_unheard()).cloned().collect();
             self.look.extend(names);
         }
-        for (name, holder, epoch) in self.registry.take_unheard() {
-            self.stop_unheard(&name, holder, epoch);
-        }
+        self.look.extend(self.registry.take_newly_unheard());
         loop {
             let changed = self.registry.take_changed();
             for (name, before) in changed {
@@ -112,6 +110,7 @@ impl Machine {
         if let Some(entry) = stands.or(beaten.iter().find(is_it)) {
             worker.dot = Some(entry.dot);
             worker.recorded = true;
+            worker.ended = false;
             self.host.unrecorded.remove(name);
         }
         if stands.is_some() && is_unwanted {
@@ -152,6 +151,11 @@ impl Machine {
         };
         let hears = winner.filter(|entry| !entry.is_attached());
         let beaten_by = hears.and_then(|entry| Some((entry.holder()?, entry.epoch)));
+        let runs_on = worker.dot.is_some() && ended && matches!(worker.phase, Phase::Running);
+        if runs_on && !worker.ended {
+            self.tell_of_end(name);
+        }
+        let worker = self.host.workers.get_mut(name).expect("it was just found");
         let is_known = worker.recorded && why != StopReason::Unregistered;
         match (&worker.phase, beaten_by) {
             (Phase::Running, Some((to, epoch))) if is_known => return self.surrender(name, why, to, epoch),
@@ -174,6 +178,18 @@ impl Machine {
     /// Whether a registration was removed as another one, which a second arbiter had made of the same wish.
     fn has_ended(&self, entry: &Entry) -> bool {
         self.registry.has_ended(&entry.name, entry.claim()) && !self.broken(Mutant::GrantedTwiceEndedOnce)
+    }
+
+    /// The arbiter of a name may start another registration of it, while what runs here of one that was removed is yet to
+    /// stop.
+    fn tell_of_end(&mut self, name: &Name) {
+        if !self.runs_names_once() || self.broken(Mutant::EndedUntold) {
+            return;
+        }
+        let worker = self.host.workers.get_mut(name).expect("the caller found it");
+        worker.ended = true;
+        self.host.unrecorded.insert(name.clone());
+        self.report_start(name);
     }
 
     /// A worker of ours is to end with its wish: its record ends when nothing of it runs.
@@ -348,6 +364,11 @@ impl Machine {
         entry.is_attached() && self.is_vacant(entry) && !self.broken(Mutant::BeatenByTheDead)
     }
 
+    /// Whether the strategy has no name run twice, whatever happens.
+    pub(super) fn runs_names_once(&self) -> bool {
+        self.strategy.pause_after_silence(&self.config).is_some()
+    }
+
     /// Whether a beaten registration of this name may still run, under a strategy that has no name run twice. Under
     /// another one the winner runs first, to hear what the beaten copy knows.
     pub(super) fn has_other_copies(&self, name: &Name) -> bool {
@@ -355,12 +376,15 @@ impl Machine {
             let holder = loser.holder().filter(|_| !loser.is_attached());
             holder.is_some_and(|life| life == self.me || self.may_run(life))
         };
-        self.strategy.pause_after_silence(&self.config).is_some()
+        self.runs_names_once()
             && !self.broken(Mutant::OtherCopiesRunOn)
             && self.registry.losers(name).iter().any(may_run)
     }
 
     fn look_as_arbiter(&mut self, name: &Name) {
+        if self.stop_unheard(name) {
+            return; // we look again when it has stopped
+        }
         let vacant = self.registry.winner(name).filter(|entry| self.is_vacant(entry));
         let Some(entry) = vacant.filter(|_| self.serves(name) && !self.desk.is_busy_with(name)) else {
             self.vacant.remove(name);

@@ -22,7 +22,8 @@ pub(crate) struct Registry {
     early: BTreeSet<Dot>, // removals that all have, of registrations that are still on their way to us
     hash: u128,
     changed: BTreeMap<Name, Before>,
-    unheard: Vec<(Name, Life, Epoch)>,
+    unheard: BTreeMap<Name, BTreeMap<Dot, Copy>>, // of removals that are kept
+    newly_unheard: Vec<Name>,
     newest: Epoch,
 }
 
@@ -32,6 +33,9 @@ pub(crate) enum Before {
     Free,
     Registered { groups: Vec<Group> },
 }
+
+/// What may run though its registration was removed, since its node had not heard of that: where, and as which start.
+type Copy = (Life, Epoch);
 
 /// An entry, and where in which log it stands.
 #[derive(Debug)]
@@ -49,13 +53,14 @@ impl Registry {
 
     /// How much it holds, for `Machine::holdings`.
     #[cfg(feature = "mutants")]
-    pub(crate) fn holdings(&self) -> [(&'static str, usize); 5] {
+    pub(crate) fn holdings(&self) -> [(&'static str, usize); 6] {
         [
             ("records", self.entries.len()),
             ("places in groups", self.roster.len()),
             ("logs", self.logs.len()),
             ("early removals", self.early.len()),
             ("ended wishes", self.ended.len()),
+            ("copies that did not hear of their end", self.unheard.len()),
         ]
     }
 
@@ -151,15 +156,20 @@ impl Registry {
     fn apply_entry(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
         self.witness(entry.epoch);
         let dot = entry.dot;
+        if let Some((name, copy)) = self.entries.get(&dot).and_then(|known| unheard(&known.entry, &entry)) {
+            self.runs_on(&name, dot, copy);
+        }
         let known = self.entries.get(&dot);
-        self.unheard.extend(known.and_then(|known| unheard(&known.entry, &entry)));
         let renamed = match known {
             Some(known) if entry.precedence(origin) <= known.entry.precedence(known.origin) => return false,
             None if seq <= self.position(origin) => return false, // held back on its way: it has ended since, and was dropped
             known => known.map(|known| &known.entry.name).filter(|name| **name != entry.name).cloned(),
         };
         self.note(&entry.name);
-        renamed.iter().for_each(|former| self.note(former)); // somebody lied about the name: both change
+        if let Some(former) = &renamed {
+            self.note(former); // somebody lied about the name: both change
+            self.has_stopped(former, dot);
+        }
         let mut before = None;
         if let Some(known) = self.entries.remove(&dot) {
             self.logs.entry(known.origin).or_default().erase(known.seq);
@@ -180,10 +190,45 @@ impl Registry {
         true
     }
 
-    /// What may run though its registration was removed, since its node was not heard of: its name, its node and as which
-    /// start.
-    pub(crate) fn take_unheard(&mut self) -> Vec<(Name, Life, Epoch)> {
-        core::mem::take(&mut self.unheard)
+    /// The names of which such a copy was found since the last call.
+    pub(crate) fn take_newly_unheard(&mut self) -> Vec<Name> {
+        core::mem::take(&mut self.newly_unheard)
+    }
+
+    /// All names of which there may be such a copy.
+    pub(crate) fn all_unheard(&self) -> impl Iterator<Item = &Name> {
+        self.unheard.keys()
+    }
+
+    /// The copies of a name that may run though their registration was removed.
+    pub(crate) fn unheard(&self, name: &Name) -> impl Iterator<Item = (Dot, Copy)> {
+        let copies = self.unheard.get(name).into_iter().flatten();
+        copies.map(|(&dot, &copy)| (dot, copy))
+    }
+
+    /// This copy may run though its registration was removed.
+    pub(super) fn runs_on(&mut self, name: &Name, dot: Dot, copy: Copy) {
+        self.unheard.entry(name.clone()).or_default().insert(dot, copy);
+        self.newly_unheard.push(name.clone());
+    }
+
+    /// The copy of this registration does not run.
+    pub(super) fn has_stopped(&mut self, name: &Name, dot: Dot) {
+        self.drop_unheard(name, |other, _| other == dot);
+    }
+
+    /// A node has one worker of a name: an earlier one has ended.
+    pub(super) fn has_started_again(&mut self, name: &Name, (host, epoch): Copy) {
+        self.drop_unheard(name, |_, (holder, start)| holder == host && start < epoch);
+    }
+
+    fn drop_unheard(&mut self, name: &Name, which: impl Fn(Dot, Copy) -> bool) {
+        if let Some(copies) = self.unheard.get_mut(name) {
+            copies.retain(|&dot, copy| !which(dot, *copy));
+            if copies.is_empty() {
+                self.unheard.remove(name);
+            }
+        }
     }
 
     /// A removal ends all enrolments of its dot, known ones and those that are still on their way. By the time that
@@ -406,6 +451,7 @@ impl Registry {
         }
         let held = self.entries.remove(&dot).expect("it was just found");
         self.unindex(&held.entry);
+        self.has_stopped(&held.entry.name, dot); // or will by itself: whoever may have run it has heard of its end
         self.logs.entry(held.origin).or_default().erase(held.seq);
     }
 
@@ -462,11 +508,11 @@ impl Registry {
 }
 
 /// Of a registration and its removal the one that does not know of the other is the later one: whoever went on with it
-/// may run it yet.
-fn unheard(known: &Entry, entry: &Entry) -> Option<(Name, Life, Epoch)> {
+/// may run it yet. What was removed, and that copy.
+fn unheard(known: &Entry, entry: &Entry) -> Option<(Name, Copy)> {
     let (goes_on, removal) = if entry.is_live() { (entry, known) } else { (known, entry) };
     let holder = goes_on.holder().filter(|_| !goes_on.is_attached() && !removal.is_live())?;
-    (goes_on.epoch > removal.epoch).then(|| (goes_on.name.clone(), holder, goes_on.epoch))
+    (goes_on.epoch > removal.epoch).then(|| (removal.name.clone(), (holder, goes_on.epoch)))
 }
 
 fn position_hash(origin: Life, position: u64) -> u128 {

@@ -88,7 +88,7 @@ impl Machine {
         // Meanwhile a record may have come of someone who runs it.
         let vacant = self.serves(name)
             && self.registry.winner(name).is_some_and(|entry| entry.dot == dot && self.is_vacant(entry));
-        if vacant {
+        if vacant && !self.stop_unheard(name) {
             self.begin_takeover(name, dot, tried, failures.saturating_add(1));
         }
         match self.desk.matters.get_mut(name) {

@@ -64,11 +64,13 @@ impl World {
             ("doubts", 0),
             ("gates", 0),
             ("questions about the ring", members),
+            ("members met", members),
             ("records", places.len()),
             ("places in groups", self[process].groups.values().map(BTreeSet::len).sum()),
             ("logs", members),
             ("early removals", 0),
             ("ended wishes", 0),
+            ("copies that did not hear of their end", 0),
             ("readers", members),
             ("answers owed", 0),
         ]);

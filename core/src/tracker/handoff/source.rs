@@ -354,10 +354,10 @@ impl Machine {
         };
         match worker.phase {
             Phase::Prepared { from, .. } => self.is_gone(from),
-            Phase::Frozen { .. } => self
-                .registry
-                .winner(name)
-                .is_some_and(|entry| worker.dot == Some(entry.dot) && entry.holder().is_none()),
+            Phase::Frozen { to, under, .. } => self.registry.winner(name).is_some_and(|entry| {
+                let fell_silent = entry.epoch == under && !self.table.is_live(to);
+                worker.dot == Some(entry.dot) && (entry.holder().is_none() || fell_silent)
+            }),
             _ => false,
         }
     }
@@ -373,7 +373,7 @@ impl Machine {
         }
     }
 
-    /// A target fell silent and may act by a record that it has: what was given to it is not taken back, but left to
+    /// A target fell silent and may act by a record that it has: what was given to it is not taken back, but offered to
     /// the arbiters, who wait until the target has surely stopped.
     pub(crate) fn leave_with(&mut self, life: Life) {
         for name in self.moving_to(life) {
@@ -381,7 +381,11 @@ impl Machine {
         }
         let frozen = self.moves.frozen.range((life, 0)..=(life, u64::MAX));
         for name in frozen.map(|(_, name)| name.clone()).collect::<Vec<_>>() {
-            self.release(&name);
+            if self.broken(Mutant::SilentTargetsKeepState) {
+                self.release(&name);
+            } else {
+                self.look.insert(name);
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! Workers move to where they are wanted, with all that they know; whoever dies on the way, one goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 
 use skep_core::event::{Reply, Request};
 use skep_core::id::{Epoch, Name};
+use skep_core::placement::StrategyId;
 
 use super::{KINDS, NAMES, cluster, millis};
 use crate::calls::{managed, name};
@@ -145,7 +147,16 @@ impl World {
     /// A cluster in which a name, of a kind that its arbiter may not have, is about to move from one node to another:
     /// until the first node's worker is in this phase.
     fn on_the_move(seed: u64, count: usize, phase: Phase) -> Option<(Self, ProcessId, ProcessId, u64)> {
-        let mut world = Self::new(Settings::calm(seed));
+        Self::on_the_move_with(Settings::calm(seed), count, phase)
+    }
+
+    fn on_the_move_with(
+        settings: Settings,
+        count: usize,
+        phase: Phase,
+    ) -> Option<(Self, ProcessId, ProcessId, u64)> {
+        let seed = settings.seed;
+        let mut world = Self::new(settings);
         for (number, node) in NAMES[..count].iter().enumerate() {
             // the first has the kind from the start; the last boots later and has it too
             let kinds: &[&str] = if number == 0 { &[kind::RARE, kind::PLAIN] } else { &[kind::PLAIN] };
@@ -186,6 +197,25 @@ pub fn a_target_that_dies_with_the_record_gives_the_worker_back() {
         };
         tried += 1;
         world.crash(target, Told::ByReset);
+        world.rest();
+        assert_eq!(world.knows(&moving(seed)), Some((source, state)), "seed {seed}");
+    }
+    assert!(tried > 1, "it never moved");
+}
+
+/// Nobody may act in its place before it has surely stopped.
+#[test]
+pub fn a_target_that_falls_silent_with_the_record_under_a_quorum_gives_the_worker_back() {
+    let mut tried = 0;
+    for seed in 0..TRIES {
+        let strategy = StrategyId::StaticQuorum(NonZeroU16::new(3).expect("not zero"));
+        let settings = Settings { strategy, exclusive: true, ..Settings::calm(seed) };
+        let Some((mut world, source, target, state)) = World::on_the_move_with(settings, 3, Phase::Frozen)
+        else {
+            continue;
+        };
+        tried += 1;
+        world.crash(target, Told::Never);
         world.rest();
         assert_eq!(world.knows(&moving(seed)), Some((source, state)), "seed {seed}");
     }

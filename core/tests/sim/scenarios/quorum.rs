@@ -140,6 +140,54 @@ pub fn a_member_that_changes_sides_takes_the_quorum_with_it_and_no_name_runs_twi
     }
 }
 
+/// A second quorum, in which nobody remembers what the first one did, runs what that one removed and registered anew.
+#[test]
+pub fn what_a_second_quorum_took_over_stops_before_what_the_first_one_registered_returns() {
+    for seed in 0..32 {
+        let (mut world, nodes) = cluster_with_quorum(seed, 5, 4);
+        let names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
+        for name in &names {
+            assert!(world.register(nodes[4], name).is_ok(), "seed {seed}");
+        }
+        world.rest();
+        let (first, last) = nodes.split_at(4);
+        world.cut_nodes_off(last);
+        world.wait_until(millis(20_000), "the first quorum runs all", |world| {
+            names.iter().all(|name| world.runs_on(name).is_some_and(|node| first.contains(&node)))
+        });
+        for name in &names {
+            assert_eq!(world.unregister(nodes[0], name), Ok(()), "seed {seed}");
+            assert!(world.register(nodes[0], name).is_ok(), "seed {seed}");
+        }
+        for &node in &first[2..] {
+            world[node].is_leaving = true;
+            assert_eq!(world.call(node, Request::Leave), Reply::Left, "seed {seed}");
+        }
+        world.wait(millis(20));
+        world.mend_network();
+        let late: Vec<SiteId> = NAMES[5..7].iter().map(|name| world.site(name, KINDS)).collect();
+        world.cut_nodes_off(&first[..2]);
+        late.into_iter().for_each(|site| world.boot(site));
+        for &node in &first[2..] {
+            world.restart(node);
+        }
+        world.wait_until(millis(20_000), "the second quorum runs all", |world| {
+            names.iter().all(|name| world.runs_on(name).is_some_and(|node| !first.contains(&node)))
+        });
+        let sites = world.all_sites();
+        for (here, there) in [(0, 4), (1, 5), (0, 2), (1, 6), (0, 3), (1, 4), (0, 5), (1, 2), (0, 6), (1, 3)]
+        {
+            world.mend_path(sites[here], sites[there]);
+            world.mend_path(sites[there], sites[here]);
+            let pause = world.random.between(millis(0), millis(50));
+            world.wait(pause);
+        }
+        world.oracle.heal(world.now);
+        world.rest();
+        assert!(names.iter().all(|name| world.runs_on(name).is_some()), "seed {seed}");
+    }
+}
+
 #[test]
 pub fn a_node_that_starts_below_the_quorum_waits_for_it() {
     let (mut world, nodes) = cluster_with_quorum(2, 1, 2);
