@@ -1,34 +1,19 @@
 //! One machine alone, lied to by bytes: each sort of lie ends its link with its name, and what is believed is bounded.
 
-use serde::Serialize;
 use skep_core::event::{Event, Input, Misbehaviour, Reply, Request, Status, Way};
 use skep_core::id::{Life, LinkId};
 use skep_core::wire::{Frame, Hello};
 
-use super::by_bytes::{A, Alone, B, BARRIER, BARRIER_ACK, CLAIM, DELTA, DIGEST, GREET, LINK, REPLY};
+use super::by_bytes::{
+    A, Alone, B, BARRIER, BARRIER_ACK, CLAIM, DELTA, DIGEST, GREET, LINK, RECORDS, REPLY, bytes, one, record,
+};
 use super::millis;
 
-const RECORDS: u16 = 0x0003;
 const REPROACH: u16 = 0x0006;
 const RELAY: u16 = 0x0050;
 
 const C: Life = Life(3_000_000);
 const SECOND: LinkId = LinkId(2);
-
-fn bytes(body: &impl Serialize) -> Vec<u8> {
-    postcard::to_allocvec(body).expect("plain data")
-}
-
-/// A record of a life that is up, without roles and kinds.
-fn record(life: Life, node: &str, weight: u16, revision: u32, health: u8) -> Vec<u8> {
-    let none = [(); 0].as_slice();
-    bytes(&(life, node, format!("{node}:1"), weight, none, none, revision, 1u8, health))
-}
-
-/// A list of one.
-fn one(element: Vec<u8>) -> Vec<u8> {
-    [vec![1], element].concat()
-}
 
 fn greeting(own: Vec<u8>, positions: &[(Life, u64)]) -> Vec<u8> {
     [one(own), bytes(&positions), vec![0]].concat()

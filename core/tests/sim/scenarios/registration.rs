@@ -4,11 +4,11 @@ use skep_core::error::{RegisterError, UnregisterError};
 use skep_core::event::{Exit, Reply, Request, WorkerSpec};
 use skep_core::{Input, Instant};
 
-use super::{cluster, millis};
+use super::{NAMES, cluster, millis};
 use crate::calls::{managed, name};
 use crate::faults::kind;
 use crate::network::Told;
-use crate::world::World;
+use crate::world::{Settings, World};
 
 #[test]
 pub fn the_scene_two_nodes_one_worker_a_kill_a_takeover() {
@@ -194,4 +194,36 @@ impl World {
         self.tell(holder, Input::WorkerExited { name, epoch, exit });
         assert!(self.now > Instant::ZERO);
     }
+}
+
+/// Its arbiter, who asked for it as well, dies before it has written down what it told another node to start.
+#[test]
+pub fn what_was_started_for_nobody_has_stopped_before_its_name_is_started_again() {
+    let mut tried = 0;
+    for seed in 0..24 {
+        let mut world = World::new(Settings::calm(seed));
+        let kinds = [kind::PLAIN, kind::STUBBORN, kind::RARE, kind::PLAIN];
+        for (node, kinds) in NAMES.iter().zip(kinds) {
+            let site = world.site(node, &[kinds]);
+            world.boot(site);
+        }
+        world.rest();
+        let nodes = world.all_running();
+        let text = format!("x{seed}");
+        let request = Request::Register { name: name(&text), worker: managed(kind::STUBBORN) };
+        world.ask(nodes[0], millis(3000), request);
+        let runs = |world: &World| !world.active_copies(&name(&text)).is_empty();
+        world.wait_until(millis(3000), "it runs", runs);
+        world.crash(nodes[0], Told::ByReset);
+        let known = world.all_running().iter().any(|&node| world[node].places.contains_key(&name(&text)));
+        tried += u32::from(!known);
+        for _ in 0..20 {
+            if world.claim(nodes[3], &text, managed(kind::RARE)).is_ok() {
+                break;
+            }
+        }
+        world.rest();
+        assert!(world.runs_on(&text).is_some(), "seed {seed}");
+    }
+    assert!(tried > 2, "all was written down in time");
 }
