@@ -230,6 +230,17 @@ impl World {
         }
     }
 
+    /// A cut heals path by path between these, by the numbers of their sites, with pauses of up to `most`.
+    fn mend_one_by_one(&mut self, paths: &[(usize, usize)], most: Duration) {
+        for &(here, there) in paths {
+            self.mend_path(SiteId(here), SiteId(there));
+            self.mend_path(SiteId(there), SiteId(here));
+            let pause = self.random.between(Duration::ZERO, most);
+            self.wait(pause);
+        }
+        self.oracle.heal(self.now);
+    }
+
     /// So many of these run.
     pub fn all_run(&self, count: usize) {
         for number in 0..count {

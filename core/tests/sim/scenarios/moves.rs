@@ -432,13 +432,7 @@ pub fn after_a_cut_that_heals_link_by_link_one_that_stays_goes_on_and_knows_what
                 "seed {seed}: n{number} runs as {copies:?}, known {known:?}"
             );
         }
-        for (here, there) in [(1, 2), (0, 3), (1, 3), (0, 2)] {
-            world.mend_path(sites[here], sites[there]);
-            world.mend_path(sites[there], sites[here]);
-            let pause = world.random.between(millis(0), millis(1500));
-            world.wait(pause);
-        }
-        world.oracle.heal(world.now);
+        world.mend_one_by_one(&[(1, 2), (0, 3), (1, 3), (0, 2)], millis(1500));
         world.rest();
         for (number, both) in both.into_iter().enumerate() {
             let text = format!("n{number}");

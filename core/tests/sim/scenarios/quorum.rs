@@ -174,15 +174,8 @@ pub fn what_a_second_quorum_took_over_stops_before_what_the_first_one_registered
         world.wait_until(millis(20_000), "the second quorum runs all", |world| {
             names.iter().all(|name| world.runs_on(name).is_some_and(|node| !first.contains(&node)))
         });
-        let sites = world.all_sites();
-        for (here, there) in [(0, 4), (1, 5), (0, 2), (1, 6), (0, 3), (1, 4), (0, 5), (1, 2), (0, 6), (1, 3)]
-        {
-            world.mend_path(sites[here], sites[there]);
-            world.mend_path(sites[there], sites[here]);
-            let pause = world.random.between(millis(0), millis(50));
-            world.wait(pause);
-        }
-        world.oracle.heal(world.now);
+        let paths = [(0, 4), (1, 5), (0, 2), (1, 6), (0, 3), (1, 4), (0, 5), (1, 2), (0, 6), (1, 3)];
+        world.mend_one_by_one(&paths, millis(50));
         world.rest();
         assert!(names.iter().all(|name| world.runs_on(name).is_some()), "seed {seed}");
     }
