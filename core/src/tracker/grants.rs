@@ -1,4 +1,4 @@
-//! From a granted claim, or a vacancy, to a worker that runs and is recorded; and back.
+//! From a granted claim, or a vacancy, to a worker that runs and is recorded.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 use super::desk::{Client, Matter, Starting, Step, Stop, Stopping};
 use super::entry::{Entry, State};
 use crate::event::{Event, WorkerSpec};
-use crate::id::{ClaimId, Dot, Epoch, Life, Name, Reason};
+use crate::id::{ClaimId, Dot, Life, Name, Reason};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::time::Instant;
 use crate::timer::Timer;
-use crate::wire::message::{Halt, Progress, StartOrder, StartReport, StopOrder, StopReport, Verdict};
+use crate::wire::message::{Halt, Progress, StartOrder, StartReport, StopOrder, Verdict};
 
 impl Machine {
     /// A new registration: chooses a host and tells it.
@@ -48,7 +48,7 @@ impl Machine {
     }
 
     /// Moves a matter to its next step and sends the order for that.
-    fn turn(&mut self, name: &Name, step: Step) {
+    pub(super) fn turn(&mut self, name: &Name, step: Step) {
         self.desk.turn(name, step);
         self.send_order(name);
     }
@@ -88,7 +88,7 @@ impl Machine {
     /// A host says how far it is with a start.
     pub(crate) fn on_start_report(&mut self, host: Life, report: StartReport) {
         self.registry.witness(report.epoch);
-        self.registry.has_started_again(&report.name, (host, report.epoch));
+        self.registry.unheard.started_again(&report.name, (host, report.epoch));
         let slot = self.ring.slot_of(&report.name);
         if !self.owns(slot) {
             return; // the host finds the new arbiter by itself
@@ -156,7 +156,7 @@ impl Machine {
         let is_removal = |entry: &Entry| !entry.is_live() && entry.name == name;
         let is_ended = |&dot: &Dot| self.registry.entry(dot).is_some_and(is_removal);
         if let Some(dot) = dot.filter(is_ended).filter(|_| self.runs_names_once()) {
-            self.registry.runs_on(&name, dot, (host, epoch));
+            self.registry.unheard.note(&name, dot, (host, epoch));
             if self.broken(Mutant::UnheardForgotten) {
                 self.stop_unheard(&name);
             }
@@ -187,32 +187,6 @@ impl Machine {
         self.open(&name, Step::Starting(starting));
     }
 
-    /// Stops what was started for a claim that ended otherwise. Who wants the name waits for that.
-    fn stop_unwanted(&mut self, name: &Name, host: Life, epoch: Epoch) {
-        let why = Stop::Cancel { dot: None, tried: BTreeSet::new(), failures: 0 };
-        self.open(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
-    }
-
-    /// What runs though its registration was removed stops when its node hears of that. Under a strategy that has no
-    /// name run twice, the name's arbiter sees to it first. Whether it does so now.
-    pub(super) fn stop_unheard(&mut self, name: &Name) -> bool {
-        let runs = |&(_, (host, _)): &(Dot, (Life, Epoch))| host == self.me || self.may_run(host);
-        let Some((dot, (host, epoch))) = self.registry.unheard(name).find(runs) else {
-            return false;
-        };
-        let is_free = !self.desk.is_busy_with(name) && !self.is_held(name); // else its winner runs already, and hears it
-        let may_act = self.runs_names_once() && is_free && self.serves(name) && self.quorum().is_ok();
-        if !may_act || self.broken(Mutant::RemovedRunOn) {
-            if self.broken(Mutant::UnheardForgotten) {
-                self.registry.has_stopped(name, dot);
-            }
-            return false;
-        }
-        let why = Stop::Ended { dot };
-        self.open(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
-        true
-    }
-
     /// Whether its caller still waits here. One that does has sent its claim again, to us, since we became the arbiter; any
     /// other was told how it ended, or gave up.
     fn is_awaited(&self, name: &Name, claim: ClaimId) -> bool {
@@ -222,23 +196,9 @@ impl Machine {
         if claim.life == self.me { self.callers.awaits(claim) } else { self.desk.knows(name, claim) }
     }
 
-    /// That start is nobody's wish.
-    fn halt(&mut self, host: Life, report: StartReport) {
-        let order = StopOrder { name: report.name, dot: None, epoch: report.epoch, why: Halt::Superseded };
-        self.send_stop_order(host, order);
-    }
-
     fn send_start_order(&mut self, host: Life, order: StartOrder) {
         if host == self.me {
             self.on_start_order(host, order);
-        } else {
-            self.send_to(host, order);
-        }
-    }
-
-    fn send_stop_order(&mut self, host: Life, order: StopOrder) {
-        if host == self.me {
-            self.on_stop_order(host, &order);
         } else {
             self.send_to(host, order);
         }
@@ -328,7 +288,7 @@ impl Machine {
     }
 
     /// The next attempt comes later, elsewhere if there is an elsewhere.
-    fn pause_takeover(&mut self, name: &Name, dot: Dot, tried: BTreeSet<Life>, failures: u32) {
+    pub(super) fn pause_takeover(&mut self, name: &Name, dot: Dot, tried: BTreeSet<Life>, failures: u32) {
         let jitter = self.random.next();
         let pause = self.config.restart_elsewhere.pause(failures, jitter);
         self.timers.set(self.now + pause, Timer::Takeover(name.clone()));
@@ -350,58 +310,6 @@ impl Machine {
         self.cancel_start(name, starting);
         if let Some(client) = client {
             self.answer(client, Verdict::TooLate);
-        }
-    }
-
-    /// A start that was ordered is not to be any more. Its name stays on the desk until its host knows that.
-    pub(super) fn cancel_start(&mut self, name: &Name, starting: Starting) {
-        let Starting { host, epoch, dot, mut tried, failures, .. } = starting;
-        tried.insert(host);
-        let why = Stop::Cancel { dot, tried, failures: failures + 1 };
-        self.turn(name, Step::Stopping(Stopping { host, epoch, why, again: self.now }));
-    }
-
-    /// What was ordered to stop does not run at that host.
-    pub(crate) fn on_stop_report(&mut self, host: Life, report: &StopReport) {
-        let Some(Matter { step: Step::Stopping(stopping), .. }) = self.desk.matters.get(&report.name) else {
-            return;
-        };
-        if stopping.host != host || stopping.epoch != report.epoch {
-            return;
-        }
-        let holder = match &stopping.why {
-            Stop::Unregister { dot, .. } => self.registry.entry(*dot).and_then(Entry::holder),
-            Stop::Cancel { .. } | Stop::Ended { .. } => None,
-        };
-        // It went on there, as its record says, or will.
-        let elsewhere = report.moved.or(holder).filter(|&to| to != host && self.table.is_live(to));
-        match elsewhere {
-            Some(to) if !self.broken(Mutant::StopMissesMove) => {
-                let stopping = Stopping { host: to, ..stopping.clone() };
-                self.turn(&report.name, Step::Stopping(stopping));
-            }
-            Some(_) | None => self.on_stop_done(&report.name),
-        }
-    }
-
-    fn on_stop_done(&mut self, name: &Name) {
-        let Some(Matter { step: Step::Stopping(stopping), .. }) = self.desk.matters.get(name) else {
-            return;
-        };
-        match stopping.why.clone() {
-            Stop::Unregister { dot, client } => {
-                let behind = self.desk.matters.remove(name).map(|matter| matter.waiters).unwrap_or_default();
-                self.end(dot, client);
-                self.serve_behind(name, behind);
-            }
-            Stop::Cancel { dot: Some(dot), tried, failures } if self.quorum().is_ok() => {
-                self.pause_takeover(name, dot, tried, failures)
-            }
-            Stop::Cancel { .. } => self.close_matter(name),
-            Stop::Ended { dot } => {
-                self.registry.has_stopped(name, dot);
-                self.close_matter(name);
-            }
         }
     }
 

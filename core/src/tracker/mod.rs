@@ -23,8 +23,10 @@ mod registry;
 mod replication;
 mod roster;
 mod stability;
+mod stops;
 mod sync;
 mod takeover;
+mod unheard;
 
 pub(crate) use barrier::Gates;
 pub(crate) use callers::Callers;

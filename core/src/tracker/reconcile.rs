@@ -31,10 +31,10 @@ impl Machine {
                 self.registry.holders().filter(|holder| holder.is_none_or(|life| self.is_gone(life)));
             let names =
                 orphaned.collect::<Vec<_>>().into_iter().flat_map(|holder| self.registry.held_by(holder));
-            let names: Vec<Name> = names.chain(self.registry.all_unheard()).cloned().collect();
+            let names: Vec<Name> = names.chain(self.registry.unheard.names()).cloned().collect();
             self.look.extend(names);
         }
-        self.look.extend(self.registry.take_newly_unheard());
+        self.look.extend(self.registry.unheard.take_news());
         loop {
             let changed = self.registry.take_changed();
             for (name, before) in changed {
@@ -178,18 +178,6 @@ impl Machine {
     /// Whether a registration was removed as another one, which a second arbiter had made of the same wish.
     fn has_ended(&self, entry: &Entry) -> bool {
         self.registry.has_ended(&entry.name, entry.claim()) && !self.broken(Mutant::GrantedTwiceEndedOnce)
-    }
-
-    /// The arbiter of a name may start another registration of it, while what runs here of one that was removed is yet to
-    /// stop.
-    fn tell_of_end(&mut self, name: &Name) {
-        if !self.runs_names_once() || self.broken(Mutant::EndedUntold) {
-            return;
-        }
-        let worker = self.host.workers.get_mut(name).expect("the caller found it");
-        worker.ended = true;
-        self.host.unrecorded.insert(name.clone());
-        self.report_start(name);
     }
 
     /// A worker of ours is to end with its wish: its record ends when nothing of it runs.

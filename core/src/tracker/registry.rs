@@ -8,6 +8,7 @@ use super::entry::Entry;
 use super::item::{Item, Key};
 use super::log::Log;
 use super::roster::{Roster, Seat};
+use super::unheard::Unheard;
 use crate::id::{ClaimId, Dot, Epoch, Group, Life, Name};
 
 /// A replica of the registry.
@@ -22,8 +23,7 @@ pub(crate) struct Registry {
     early: BTreeSet<Dot>, // removals that all have, of registrations that are still on their way to us
     hash: u128,
     changed: BTreeMap<Name, Before>,
-    unheard: BTreeMap<Name, BTreeMap<Dot, Copy>>, // of removals that are kept
-    newly_unheard: Vec<Name>,
+    pub(super) unheard: Unheard,
     newest: Epoch,
 }
 
@@ -33,9 +33,6 @@ pub(crate) enum Before {
     Free,
     Registered { groups: Vec<Group> },
 }
-
-/// What may run though its registration was removed, since its node had not heard of that: where, and as which start.
-type Copy = (Life, Epoch);
 
 /// An entry, and where in which log it stands.
 #[derive(Debug)]
@@ -156,8 +153,8 @@ impl Registry {
     fn apply_entry(&mut self, origin: Life, seq: u64, entry: Entry) -> bool {
         self.witness(entry.epoch);
         let dot = entry.dot;
-        if let Some((name, copy)) = self.entries.get(&dot).and_then(|known| unheard(&known.entry, &entry)) {
-            self.runs_on(&name, dot, copy);
+        if let Some(known) = self.entries.get(&dot) {
+            self.unheard.compare(&known.entry, &entry);
         }
         let known = self.entries.get(&dot);
         let renamed = match known {
@@ -168,7 +165,7 @@ impl Registry {
         self.note(&entry.name);
         if let Some(former) = &renamed {
             self.note(former); // somebody lied about the name: both change
-            self.has_stopped(former, dot);
+            self.unheard.stopped(former, dot);
         }
         let mut before = None;
         if let Some(known) = self.entries.remove(&dot) {
@@ -188,47 +185,6 @@ impl Registry {
         self.entries.insert(dot, Held { entry, origin, seq });
         before.into_iter().for_each(|claim| self.drop_kept(claim, dot));
         true
-    }
-
-    /// The names of which such a copy was found since the last call.
-    pub(crate) fn take_newly_unheard(&mut self) -> Vec<Name> {
-        core::mem::take(&mut self.newly_unheard)
-    }
-
-    /// All names of which there may be such a copy.
-    pub(crate) fn all_unheard(&self) -> impl Iterator<Item = &Name> {
-        self.unheard.keys()
-    }
-
-    /// The copies of a name that may run though their registration was removed.
-    pub(crate) fn unheard(&self, name: &Name) -> impl Iterator<Item = (Dot, Copy)> {
-        let copies = self.unheard.get(name).into_iter().flatten();
-        copies.map(|(&dot, &copy)| (dot, copy))
-    }
-
-    /// This copy may run though its registration was removed.
-    pub(super) fn runs_on(&mut self, name: &Name, dot: Dot, copy: Copy) {
-        self.unheard.entry(name.clone()).or_default().insert(dot, copy);
-        self.newly_unheard.push(name.clone());
-    }
-
-    /// The copy of this registration does not run.
-    pub(super) fn has_stopped(&mut self, name: &Name, dot: Dot) {
-        self.drop_unheard(name, |other, _| other == dot);
-    }
-
-    /// A node has one worker of a name: an earlier one has ended.
-    pub(super) fn has_started_again(&mut self, name: &Name, (host, epoch): Copy) {
-        self.drop_unheard(name, |_, (holder, start)| holder == host && start < epoch);
-    }
-
-    fn drop_unheard(&mut self, name: &Name, which: impl Fn(Dot, Copy) -> bool) {
-        if let Some(copies) = self.unheard.get_mut(name) {
-            copies.retain(|&dot, copy| !which(dot, *copy));
-            if copies.is_empty() {
-                self.unheard.remove(name);
-            }
-        }
     }
 
     /// A removal ends all enrolments of its dot, known ones and those that are still on their way. By the time that
@@ -451,7 +407,7 @@ impl Registry {
         }
         let held = self.entries.remove(&dot).expect("it was just found");
         self.unindex(&held.entry);
-        self.has_stopped(&held.entry.name, dot); // or will by itself: whoever may have run it has heard of its end
+        self.unheard.stopped(&held.entry.name, dot); // or will by itself: whoever may have run it has heard of its end
         self.logs.entry(held.origin).or_default().erase(held.seq);
     }
 
@@ -505,14 +461,6 @@ impl Registry {
             }
         }
     }
-}
-
-/// Of a registration and its removal the one that does not know of the other is the later one: whoever went on with it
-/// may run it yet. What was removed, and that copy.
-fn unheard(known: &Entry, entry: &Entry) -> Option<(Name, Copy)> {
-    let (goes_on, removal) = if entry.is_live() { (entry, known) } else { (known, entry) };
-    let holder = goes_on.holder().filter(|_| !goes_on.is_attached() && !removal.is_live())?;
-    (goes_on.epoch > removal.epoch).then(|| (removal.name.clone(), (holder, goes_on.epoch)))
 }
 
 fn position_hash(origin: Life, position: u64) -> u128 {
