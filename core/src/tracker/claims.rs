@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::desk::{Client, Matter, Step, Stop, Stopping, Waiter};
 use super::entry::{Entry, State};
 use crate::event::{Bound, Registration, WorkerSpec};
-use crate::id::{Dot, Life, Name};
+use crate::id::{ClaimId, Dot, Epoch, Life, Name};
 use crate::machine::Machine;
 use crate::mutant::Mutant;
 use crate::time::Instant;
@@ -129,28 +129,13 @@ impl Machine {
                 self.answer(client, Verdict::TooManyNames { max: self.config.max_names });
             }
             (Wish::Register(WorkerSpec::Attached), None) => {
-                let (holder, claim) = (Some(client.from), client.id);
-                let state =
-                    State::Live { holder, claim, spec: WorkerSpec::Attached, side: self.side, crashes: None };
-                let entry = Entry {
-                    dot: self.next_dot(),
-                    name: name.clone(),
-                    epoch: self.next_epoch(),
-                    state,
-                    handed_on: 0,
-                };
+                let epoch = self.next_epoch();
+                let entry = self.new_entry(name, epoch, Some(client.from), client.id, WorkerSpec::Attached);
                 self.grant(client, entry);
             }
             (Wish::Restore(spec), None) => {
-                let state =
-                    State::Live { holder: None, claim: client.id, spec, side: self.side, crashes: None };
-                let entry = Entry {
-                    dot: self.next_dot(),
-                    name: name.clone(),
-                    epoch: self.next_epoch(),
-                    state,
-                    handed_on: 0,
-                };
+                let epoch = self.next_epoch();
+                let entry = self.new_entry(name, epoch, None, client.id, spec);
                 self.grant(client, entry);
             }
             (Wish::Register(spec), None) => self.begin_start(name, spec, client, deadline),
@@ -167,6 +152,19 @@ impl Machine {
     fn is_full(&self) -> bool {
         let names = self.registry.len() + self.desk.beginnings();
         names >= self.config.max_names && !self.broken(Mutant::NamesUnbounded)
+    }
+
+    /// A registration that begins: ours, on our side, without restarts.
+    pub(super) fn new_entry(
+        &self,
+        name: &Name,
+        epoch: Epoch,
+        holder: Option<Life>,
+        claim: ClaimId,
+        spec: WorkerSpec,
+    ) -> Entry {
+        let state = State::Live { holder, claim, spec, side: self.side, crashes: None };
+        Entry { dot: self.next_dot(), name: name.clone(), epoch, state, handed_on: 0 }
     }
 
     /// Writes a registration, and answers when it is safe.

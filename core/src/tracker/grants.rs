@@ -4,7 +4,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::desk::{Client, Matter, Starting, Step, Stop, Stopping};
-use super::entry::{Entry, State};
+use super::entry::Entry;
 use crate::event::{Event, WorkerSpec};
 use crate::id::{ClaimId, Dot, Life, Name, Reason};
 use crate::machine::Machine;
@@ -213,20 +213,8 @@ impl Machine {
         let entry = match starting.dot {
             None if self.registry.has_ended(name, Some(starting.claim)) => None,
             None => {
-                let state = State::Live {
-                    holder: Some(starting.host),
-                    claim: starting.claim,
-                    spec: starting.spec.clone(),
-                    side: self.side,
-                    crashes: None,
-                };
-                Some(Entry {
-                    dot: self.next_dot(),
-                    name: name.clone(),
-                    epoch: starting.epoch,
-                    state,
-                    handed_on: 0,
-                })
+                let (host, claim, spec) = (starting.host, starting.claim, starting.spec.clone());
+                Some(self.new_entry(name, starting.epoch, Some(host), claim, spec))
             }
             Some(dot) => self.taken_over(dot, &starting),
         };

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::enrolment::{Enrolment, Presence};
-use super::entry::{Entry, State};
+use super::entry::Entry;
 use super::host::{Attached, Phase, Then};
 use super::registry::Before;
 use crate::event::{Event, Output, StopReason, WorkerSpec};
@@ -206,9 +206,9 @@ impl Machine {
         if !is_removed || !is_free || self.broken(Mutant::RemovedUnheard) {
             return false;
         }
-        let dot = self.next_dot();
-        let state = State::Live { holder: Some(self.me), claim, spec, side: self.side, crashes: None };
-        self.write(Entry { dot, name: name.clone(), epoch, state, handed_on: 0 });
+        let entry = self.new_entry(name, epoch, Some(self.me), claim, spec);
+        let dot = entry.dot;
+        self.write(entry);
         let groups = if let Before::Registered { groups } = before { groups.as_slice() } else { &[] };
         for group in groups {
             let (group, stamp) = (group.clone(), self.next_epoch());
