@@ -40,6 +40,8 @@ mutants! {
     SilentTargetsKeepState,
     /// A node does not tell its name's arbiter that a worker runs whose registration was removed elsewhere.
     EndedUntold,
+    /// What was halted by an arbiter that fell silent runs on while the other side of a cut may have a quorum.
+    HaltedResumeEarly,
     /// Of a copy that did not hear of its end only an arbiter that may act at once takes note.
     UnheardForgotten,
     /// Who leaves gives up a copy that it had prepared only when that has stopped.

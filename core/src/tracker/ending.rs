@@ -141,7 +141,7 @@ impl Machine {
                     self.restart_here(name);
                 }
             }
-            Phase::Halted { until, .. } if until <= self.now => self.restart_here(name),
+            Phase::Halted { by, until } if until <= self.now => self.resume_orphan(name, by),
             Phase::Halted { .. } // this is the timer of an earlier halt
             | Phase::Starting
             | Phase::Running
@@ -152,6 +152,18 @@ impl Machine {
             | Phase::Stopping { .. }
             | Phase::Stuck { .. } => {}
         }
+    }
+
+    /// What was halted runs on, as nothing came of that. An arbiter that fell silent may have made something else of the
+    /// name on its side of a cut: as long as that may run, this waits.
+    fn resume_orphan(&mut self, name: &Name, by: Life) {
+        if !self.standing.lingers(by) || self.broken(Mutant::HaltedResumeEarly) {
+            return self.restart_here(name);
+        }
+        let until = self.now + self.config.retry_after;
+        let worker = self.host.workers.get_mut(name).expect("the caller found it");
+        worker.phase = Phase::Halted { by, until };
+        self.timers.set(until, Timer::Restart(name.clone()));
     }
 
     /// A restart takes too long: nobody else waits for it, so we give it up ourselves.
