@@ -362,13 +362,18 @@ impl Machine {
         }
     }
 
-    /// A target is down. What it may not have got goes on here, as a new start.
-    pub(crate) fn take_back(&mut self, life: Life) {
+    /// A target is down: what is on its way there goes on here. What was given to it and is kept.
+    fn let_go_of(&mut self, life: Life) -> Vec<Name> {
         for name in self.moving_to(life) {
             self.call_off(&name, Duration::ZERO);
         }
         let frozen = self.moves.frozen.range((life, 0)..=(life, u64::MAX));
-        for name in frozen.map(|(_, name)| name.clone()).collect::<Vec<_>>() {
+        frozen.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// A target is down. What it may not have got goes on here, as a new start.
+    pub(crate) fn take_back(&mut self, life: Life) {
+        for name in self.let_go_of(life) {
             self.take_back_one(&name);
         }
     }
@@ -376,11 +381,7 @@ impl Machine {
     /// A target fell silent and may act by a record that it has: what was given to it is not taken back, but offered to
     /// the arbiters, who wait until the target has surely stopped.
     pub(crate) fn leave_with(&mut self, life: Life) {
-        for name in self.moving_to(life) {
-            self.call_off(&name, Duration::ZERO);
-        }
-        let frozen = self.moves.frozen.range((life, 0)..=(life, u64::MAX));
-        for name in frozen.map(|(_, name)| name.clone()).collect::<Vec<_>>() {
+        for name in self.let_go_of(life) {
             if self.broken(Mutant::SilentTargetsKeepState) {
                 self.release(&name);
             } else {
