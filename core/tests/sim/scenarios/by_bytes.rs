@@ -53,13 +53,18 @@ pub(super) fn one(element: Vec<u8>) -> Vec<u8> {
     [vec![1], element].concat()
 }
 
+/// Who introduces itself with this record has these logs, and forgot nobody.
+pub(super) fn greeting(own: Vec<u8>, positions: &[(Life, u64)]) -> Vec<u8> {
+    [one(own), bytes(&positions), vec![0]].concat()
+}
+
 /// A record that stands in this life's log at this position, with nothing before it.
 fn written(origin: Life, seq: u64, item: &impl Serialize) -> Vec<u8> {
     [bytes(&(origin, seq - 1, seq, seq, 0u64)), one([bytes(&seq), bytes(item)].concat())].concat()
 }
 
 /// The first epoch of all.
-fn dawn() -> u64 {
+pub(super) fn dawn() -> u64 {
     (crate::world::DAWN_MICROS / 1000) << 20
 }
 
@@ -158,13 +163,23 @@ impl Alone {
 
     /// b introduces itself: no roles, no kinds, no logs, and nobody was forgotten.
     pub(super) fn greet(&mut self) {
-        let none = [(); 0].as_slice();
-        let greeting = postcard::to_allocvec(&(
-            [(B, "b", "b:1", 1u16, none, none, 0u32, 1u8, 0u8)].as_slice(),
-            [(B, 0u64); 0].as_slice(),
-            none,
-        ));
-        self.tell(GREET, greeting.expect("plain data"));
+        self.tell(GREET, greeting(record(B, "b", 1, 0, 0), &[]));
+    }
+
+    /// These agree to its ring, and have no logs.
+    fn agree(&mut self, links: &[LinkId]) {
+        for frame in std::mem::take(&mut self.sent) {
+            if frame.kind == BARRIER {
+                let (generation, _): (u64, u64) = postcard::from_bytes(&frame.body).expect("a barrier");
+                let ack = bytes(&(generation, [(B, 0u64); 0].as_slice(), [(); 0].as_slice()));
+                for &link in links {
+                    self.input(Input::Message {
+                        link,
+                        frame: Frame { kind: BARRIER_ACK, body: ack.clone() },
+                    });
+                }
+            }
+        }
     }
 
     /// Attached names, of some of which it is the arbiter.
@@ -201,20 +216,8 @@ pub fn a_removal_is_not_forgotten_before_all_logs_of_those_who_saw_it_are_here()
     let mut a = Alone::new();
     a.wait(millis(300)); // alone it is up by now
     a.link();
-    let greeting = postcard::to_allocvec(&(
-        // b: no roles, no kinds, revision 0, up, alive
-        [(B, "b", "b:1", 1u16, [(); 0].as_slice(), [(); 0].as_slice(), 0u32, 1u8, 0u8)].as_slice(),
-        [(B, 5u64)].as_slice(),
-        [(); 0].as_slice(), // nobody was forgotten
-    ));
-    a.tell(GREET, greeting.expect("plain data"));
-    for frame in std::mem::take(&mut a.sent) {
-        if frame.kind == BARRIER {
-            let (generation, _): (u64, u64) = postcard::from_bytes(&frame.body).expect("a barrier");
-            let ack = (generation, [(B, 5u64); 0].as_slice(), [(); 0].as_slice());
-            a.tell(BARRIER_ACK, postcard::to_allocvec(&ack).expect("plain data"));
-        }
-    }
+    a.tell(GREET, greeting(record(B, "b", 1, 0, 0), &[(B, 5)]));
+    a.agree(&[LINK]);
     for name in a.register_more("x") {
         a.call(Request::Unregister { name });
     }
@@ -273,17 +276,11 @@ pub fn what_a_former_life_had_and_is_taken_is_claimed_once_more() {
         let request = Request::Restore { name, worker: WorkerSpec::Attached };
         a.input(Input::Call { call: CallId(100 + number), deadline: a.now + millis(60_000), request });
     }
-    type Id = (Life, u64);
-    let claims = |a: &Alone| -> Vec<(Id, String)> {
-        let claims = a.sent.iter().filter(|frame| frame.kind == CLAIM);
-        claims.map(|frame| postcard::take_from_bytes(&frame.body).expect("a claim").0).collect()
-    };
-    let (id, name) = claims(&a).into_iter().next().expect("b is the arbiter of some");
-    let epoch = (crate::world::DAWN_MICROS / 1000) << 20;
-    let taken = (id, 1u8, ("b", B, epoch, "attached", true));
+    let (id, name) = a.claims().into_iter().next().expect("b is the arbiter of some");
+    let taken = (id, 1u8, ("b", B, dawn(), "attached", true));
     a.tell(REPLY, postcard::to_allocvec(&taken).expect("plain data"));
     assert!(a.replies.is_empty(), "it gives up at once: {:?}", a.replies);
-    let again = |a: &Alone| claims(a).into_iter().any(|(other, text)| other != id && text == name);
+    let again = |a: &Alone| a.claims().into_iter().any(|(other, text)| other != id && text == name);
     for _ in 0..100 {
         let digest = ([(B, 0u64); 0].as_slice(), true);
         a.tell(DIGEST, postcard::to_allocvec(&digest).expect("plain data"));
@@ -369,18 +366,9 @@ pub fn who_loses_its_quorum_calls_off_what_it_has_ordered() {
         let none = [(); 0].as_slice();
         let kinds = [kind::PLAIN].as_slice();
         let own = bytes(&(life, node, format!("{node}:1"), 1u16, none, kinds, 0u32, 1u8, 0u8));
-        let greeting = [one(own), bytes(&[(life, 0u64); 0].as_slice()), vec![0]].concat();
-        a.input(Input::Message { link, frame: Frame { kind: GREET, body: greeting } });
+        a.input(Input::Message { link, frame: Frame { kind: GREET, body: greeting(own, &[]) } });
     }
-    for frame in std::mem::take(&mut a.sent) {
-        if frame.kind == BARRIER {
-            let (generation, _): (u64, u64) = postcard::from_bytes(&frame.body).expect("a barrier");
-            let ack = bytes(&(generation, [(B, 0u64); 0].as_slice(), [(); 0].as_slice()));
-            for (link, ..) in peers {
-                a.input(Input::Message { link, frame: Frame { kind: BARRIER_ACK, body: ack.clone() } });
-            }
-        }
-    }
+    a.agree(&peers.map(|(link, ..)| link));
     for number in 0..20 {
         a.call(Request::Register { name: name(&format!("x-{number}")), worker: managed(kind::PLAIN) });
     }

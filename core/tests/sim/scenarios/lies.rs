@@ -5,7 +5,8 @@ use skep_core::id::{Life, LinkId};
 use skep_core::wire::{Frame, Hello};
 
 use super::by_bytes::{
-    A, Alone, B, BARRIER, BARRIER_ACK, CLAIM, DELTA, DIGEST, GREET, LINK, RECORDS, REPLY, bytes, one, record,
+    A, Alone, B, BARRIER, BARRIER_ACK, CLAIM, DELTA, DIGEST, GREET, LINK, RECORDS, REPLY, bytes, dawn,
+    greeting, one, record,
 };
 use super::millis;
 
@@ -15,10 +16,6 @@ const RELAY: u16 = 0x0050;
 const C: Life = Life(3_000_000);
 const SECOND: LinkId = LinkId(2);
 
-fn greeting(own: Vec<u8>, positions: &[(Life, u64)]) -> Vec<u8> {
-    [one(own), bytes(&positions), vec![0]].concat()
-}
-
 /// A removal in the log of b, of the registration that b made at `dot`.
 fn removal(seq: u64, dot: u64, epoch: u64) -> Vec<u8> {
     let entry = bytes(&(0u8, (B, dot), "x", epoch, 1u8, 0u8, 0u32));
@@ -27,7 +24,7 @@ fn removal(seq: u64, dot: u64, epoch: u64) -> Vec<u8> {
 
 /// A list of registrations of attached workers that b wrote into its log, by position and registration, each with its epoch.
 fn written_by_b(records: &[(u64, u64, u64)]) -> Vec<u8> {
-    let now = (crate::world::DAWN_MICROS / 1000) << 20;
+    let now = dawn();
     let entry = |&(seq, dot, epoch): &(u64, u64, u64)| {
         // Attached, on the larger side, without restarts, never handed on.
         let name = format!("by-b-{dot}");
@@ -211,7 +208,7 @@ pub fn a_record_that_comes_with_an_answer_is_taken_of_no_log_that_its_writer_tel
     let claim = a.sent.iter().find(is_claim).expect("of some name another is the arbiter");
     let ((life, seq), text): ((Life, u64), String) =
         postcard::take_from_bytes(&claim.body).expect("a claim").0;
-    let epoch = (crate::world::DAWN_MICROS / 1000) << 20;
+    let epoch = dawn();
     // "Registered", with what is said to stand first in the log of c: attached, on the larger side.
     let entry = ((C, 1u64), text.clone(), epoch, 0u8, Some(A), (life, seq), 1u8, 1u8, 0u8, 0u32);
     a.tell(REPLY, bytes(&((life, seq), 0u8, C, 1u64, entry)));
@@ -240,7 +237,7 @@ pub fn a_gate_waits_for_no_record_that_its_writer_does_not_have() {
 #[test]
 pub fn what_is_held_by_nobody_who_ever_was_is_held_no_more_once_its_writer_is_forgotten() {
     let mut a = linked();
-    let epoch = (crate::world::DAWN_MICROS / 1000) << 20;
+    let epoch = dawn();
     // Attached, on the larger side, without restarts, never handed on.
     let entry = bytes(&(0u8, (B, 1u64), "x", epoch, 0u8, Some(C), (B, 1u64), 1u8, 1u8, 0u8, 0u32));
     a.tell(DELTA, [bytes(&(B, 0u64, 1u64, 1u64, 0u64)), one([bytes(&1u64), entry].concat())].concat());
@@ -253,7 +250,7 @@ pub fn what_is_held_by_nobody_who_ever_was_is_held_no_more_once_its_writer_is_fo
 #[test]
 pub fn what_claims_to_be_the_last_copy_that_can_be_counted_goes_on_all_the_same() {
     let mut a = linked();
-    let epoch = (crate::world::DAWN_MICROS / 1000) << 20;
+    let epoch = dawn();
     // Attached to a, and copied from log to log as often as can be counted.
     let entry = bytes(&(0u8, (B, 1u64), "x", epoch, 0u8, Some(A), (B, 1u64), 1u8, 1u8, 0u8, u32::MAX));
     a.tell(DELTA, [bytes(&(B, 0u64, 1u64, 1u64, 0u64)), one([bytes(&1u64), entry].concat())].concat());
